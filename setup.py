@@ -1,0 +1,62 @@
+"""Package metadata; tool settings (ruff, pytest) are in pyproject.toml."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+VERSION = re.search(r"__version__ = '(.+)'", (ROOT / 'converse_basicsr/version.py').read_text(encoding='utf-8'))[1]
+
+# The option files live at the top level, where users look for them, and travel in the wheel as package data.
+OPTION_PACKAGES = {
+    f'converse_basicsr.option_files.{folder}'.rstrip('.'): f'options/{folder}'.rstrip('/')
+    for folder in ['', *sorted(p.name for p in (ROOT / 'options').iterdir() if p.is_dir())]
+}
+
+EXTRAS = {
+    # mmcv-lite and mmcv install the same package: whoever has the full mmcv must not get the lite one on top of it.
+    'mmcv': ['mmcv-lite>=2.0'],
+    'dev': ['ruff>=0.6', 'pytest>=8', 'hypothesis>=6'],
+}
+
+setup(
+    name='converse-basicsr',
+    version=VERSION,
+    description='Reverse convolution (Converse2D) for BasicSR: operator, networks, training and evaluation',
+    long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    keywords=['image restoration', 'super-resolution', 'denoising', 'deblurring', 'BasicSR', 'reverse convolution'],
+    classifiers=[
+        'Development Status :: 4 - Beta',
+        'Intended Audience :: Science/Research',
+        'Operating System :: OS Independent',
+        'Programming Language :: Python :: 3',
+        'Programming Language :: Python :: 3.10',
+        'Programming Language :: Python :: 3.11',
+        'Programming Language :: Python :: 3.12',
+        'Topic :: Scientific/Engineering :: Image Processing',
+    ],
+    python_requires='>=3.10',
+    packages=[*find_packages(include=['converse_basicsr', 'converse_basicsr.*']), *OPTION_PACKAGES],
+    package_dir=OPTION_PACKAGES,
+    package_data={name: ['*.yml'] for name in OPTION_PACKAGES},
+    install_requires=[
+        'basicsr>=1.4.2',
+        'lmdb',
+        'numpy',
+        'opencv-python',
+        'pyyaml',
+        'scikit-image',
+        'scipy',
+        'torch>=2.4',
+        'torchvision',
+        'tqdm',
+    ],
+    extras_require={**EXTRAS, 'all': sorted({name for names in EXTRAS.values() for name in names})},
+    entry_points={
+        'console_scripts': ['basicsr = converse_basicsr.cli:main'],
+        'basicsr.plugins': ['converse_basicsr = converse_basicsr.register:register'],
+    },
+)
