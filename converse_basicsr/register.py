@@ -1,5 +1,102 @@
-"""Plug this package into BasicSR's registries (the one file that knows them)."""
+"""Plug this package, and other plugins, into BasicSR's registries (the one file that knows them)."""
+
+import importlib
+import threading
+import warnings
+from collections.abc import Callable
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any
+
+PLUGIN_GROUP = 'basicsr.plugins'
+
+# registry -> module -> what of it is registered there, under its own name
+REGISTERED = {
+    'arch': {
+        'converse_basicsr.archs': ('ConverseSRResNet',),
+    },
+    'dataset': {
+        'converse_basicsr.data.bicubic_sr_dataset': ('BicubicSRDataset',),
+    },
+    'metric': {
+        'converse_basicsr.data.metrics': ('calculate_psnr_uint8', 'calculate_ssim_uint8'),
+    },
+}
+
+_lock = threading.Lock()
 
 
 def register() -> None:
-    """Placeholder until the registries are wired."""
+    """Mend BasicSR (:mod:`converse_basicsr.compat`) and register what this package offers; idempotent.
+
+    Raises:
+        ValueError: If another object holds one of the names; nothing is registered then.
+        converse_basicsr.errors.UserError: If BasicSR is not installed.
+
+    Example:
+        >>> import converse_basicsr
+        >>> converse_basicsr.register()
+        >>> from basicsr.archs import build_network
+        >>> net = build_network({'type': 'ConverseSRResNet', 'upscale': 4})
+    """
+    from converse_basicsr import compat
+
+    with _lock:
+        compat.apply()
+        new = []
+        for registry, name, entry in _entries():
+            # BasicSR's __contains__ and keys() are all its registries offer besides get(), which prints.
+            held = dict(iter(registry)).get(name)
+            if held is None:
+                new.append((registry, entry))
+            elif held is not entry:
+                raise ValueError(
+                    f'{registry._name} {name!r} must be free in BasicSR, got one from {held.__module__}; '
+                    'two plugins claim this name: uninstall or rename one'
+                )
+        for registry, entry in new:
+            registry.register(entry)
+        for registry, _, entry in _entries():
+            if registry._name == 'dataset':
+                compat.make_spawn_safe(entry)
+
+
+def _entries() -> list[tuple[Any, str, Any]]:
+    """Import what :data:`REGISTERED` names: (BasicSR's registry, name, object)."""
+    from basicsr.utils import registry
+
+    return [
+        (getattr(registry, f'{kind.upper()}_REGISTRY'), name, getattr(importlib.import_module(module), name))
+        for kind, modules in REGISTERED.items()
+        for module, names in modules.items()
+        for name in names
+    ]
+
+
+def load_plugins(found: list[EntryPoint] | None = None) -> dict[str, Callable[[], None]]:
+    """Register every installed plugin of the entry-point group ``basicsr.plugins``, this package first.
+
+    A plugin is a function without arguments. One that fails is named in a warning and left out, so that it cannot stop
+    the others.
+
+    Args:
+        found: The entry points; those installed if not given.
+
+    Returns:
+        The plugins that were registered, by name.
+    """
+    register()
+    plugins: dict[str, Callable[[], None]] = {'converse_basicsr': register}
+    for entry_point in entry_points(group=PLUGIN_GROUP) if found is None else found:
+        if entry_point.name in plugins:
+            continue
+        try:
+            plugin = entry_point.load()
+            plugin()
+        except Exception as error:
+            warnings.warn(
+                f'BasicSR plugin {entry_point.name} ({entry_point.value}) is left out: {type(error).__name__}: {error}',
+                stacklevel=2,
+            )
+        else:
+            plugins[entry_point.name] = plugin
+    return plugins

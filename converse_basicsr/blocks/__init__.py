@@ -1,1 +1,15 @@
-""""""
+"""Building blocks of the networks: they know torch and the operator only."""
+
+from converse_basicsr.blocks.converse_block import ConverseBlock
+from converse_basicsr.blocks.depthwise import DepthwiseConv2d, DepthwiseConvTranspose2d
+from converse_basicsr.blocks.layernorm import LayerNorm2d
+from converse_basicsr.blocks.operators import OPERATORS, build_operator
+
+__all__ = [
+    'OPERATORS',
+    'ConverseBlock',
+    'DepthwiseConv2d',
+    'DepthwiseConvTranspose2d',
+    'LayerNorm2d',
+    'build_operator',
+]

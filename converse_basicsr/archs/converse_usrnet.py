@@ -1,0 +1,209 @@
+"""Converse-USRNet: non-blind deblurring and super-resolution that reverses the blur in feature space."""
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from converse_basicsr.archs.converse_prior import ConversePrior
+from converse_basicsr.archs.degradation import check_kernel, check_scale
+from converse_basicsr.blocks.depthwise import depthwise_conv, depthwise_conv_transpose
+from converse_basicsr.blocks.operators import check_operator
+from converse_basicsr.ops import converse2d
+from converse_basicsr.ops.converse2d import LAM_LOGIT_SHIFT
+
+# Lower bound of lam in the data step, a hundred times that in the blocks (arXiv 2508.09824).
+DATA_EPS = 1e-3
+
+
+class KernelNet(nn.Module):
+    """Blur kernel to kernels in feature space: three fully connected layers with GELU between them.
+
+    Args:
+        kernel_size: Side k of the blur kernel and of the predicted ones.
+        num_hidden: Width of the two hidden layers.
+        num_kernel_feat: Number M of predicted kernels.
+
+    Shape:
+        - Input: ``(N, 1, k, k)``.
+        - Output: ``(N, M, k, k)``.
+    """
+
+    def __init__(self, kernel_size: int, *, num_hidden: int, num_kernel_feat: int) -> None:
+        super().__init__()
+        self.shape = (num_kernel_feat, kernel_size, kernel_size)
+        self.fc1 = nn.Linear(kernel_size**2, num_hidden)
+        self.fc2 = nn.Linear(num_hidden, num_hidden)
+        self.fc3 = nn.Linear(num_hidden, num_kernel_feat * kernel_size**2)
+
+    def forward(self, kernel: torch.Tensor) -> torch.Tensor:
+        """Predict from ``(N, 1, k, k)``, row by row and not flipped."""
+        hidden = F.gelu(self.fc2(F.gelu(self.fc1(kernel.flatten(1)))))
+        return self.fc3(hidden).unflatten(1, self.shape)
+
+
+class ConverseDataStep(nn.Module):
+    """Reverse convolution with given kernels and one learned lam a channel, without a border.
+
+    The parameter ``alpha`` is the logit of lam: ``lam = sigmoid(alpha - 9) + 1e-3``.
+
+    Args:
+        num_feat: Number of channels C.
+
+    Shape:
+        - Input: ``(N, C, H, W)`` with kernels ``(N or 1, C, k, k)``.
+        - Output: ``(N, C, scale * H, scale * W)``.
+    """
+
+    def __init__(self, num_feat: int) -> None:
+        super().__init__()
+        self.alpha = nn.Parameter(torch.zeros(1, num_feat, 1, 1))
+
+    def forward(self, x: torch.Tensor, kernel: torch.Tensor, scale: int) -> torch.Tensor:
+        """Reverse ``(N, C, H, W)``."""
+        return converse2d(x, kernel, torch.sigmoid(self.alpha - LAM_LOGIT_SHIFT) + DATA_EPS, scale)
+
+
+class DepthwiseDataStep(nn.Module):
+    """The data step of Conv-USRNet: a depthwise convolution with given kernels, circular, without parameters.
+
+    The paper does not describe it; this is the package's reading: nearest upsampling (where scale is above 1) and a
+    convolution, or one transposed convolution with the scale as its stride.
+
+    Args:
+        transposed: Whether to convolve transposed.
+
+    Shape:
+        - Input: ``(N, C, H, W)`` with kernels ``(N or 1, C, k, k)``.
+        - Output: ``(N, C, scale * H, scale * W)``.
+    """
+
+    def __init__(self, *, transposed: bool) -> None:
+        super().__init__()
+        self.transposed = transposed
+
+    def forward(self, x: torch.Tensor, kernel: torch.Tensor, scale: int) -> torch.Tensor:
+        """Convolve ``(N, C, H, W)``."""
+        n, c = x.shape[:2]
+        weight = kernel.expand(n, -1, -1, -1).reshape(n * c, 1, *kernel.shape[-2:])
+        x = x.reshape(1, n * c, *x.shape[-2:])
+        if self.transposed:
+            y = depthwise_conv_transpose(x, weight, None, scale, 'circular')
+        else:
+            if scale > 1:
+                x = F.interpolate(x, scale_factor=scale, mode='nearest')
+            y = depthwise_conv(x, weight, None, 'circular')
+        return y.reshape(n, c, *y.shape[-2:])
+
+
+class ConverseUSRNet(nn.Module):
+    """Unfolding network in feature space; Conv- and ConvT-USRNet by ``operator``.
+
+    A 1x1 convolution lifts the image to ``num_feat`` channels. Each iteration then reverses the blur with kernels of its own
+    (``kernelnet`` predicts ``num_kernel_feat`` kernels from the blur kernel, a 1x1 convolution an iteration mixes them into
+    one a channel) and applies the prior, whose weights all iterations share. A 1x1 convolution leads back. Only the first
+    iteration upsamples by the scale.
+
+    Convention: the blur kernel's centre is tap ``(k // 2, k // 2)``, the blur a true convolution with it; the kernel sums to 1
+    and is not flipped.
+
+    Args:
+        num_in_ch: Channels of the input.
+        num_out_ch: Channels of the output.
+        num_feat: Channels C between (2C inside the blocks).
+        num_block: Blocks in the prior.
+        num_iter: Number of iterations.
+        kernel_size: Side of the kernels in the blocks.
+        blur_kernel_size: Side of the blur kernels.
+        num_kernel_feat: Kernels that ``kernelnet`` predicts.
+        num_hidden: Width of ``kernelnet``.
+        operator: ``converse``, ``conv`` or ``convtranspose``, in the blocks and in the data step.
+        padding: Width of the border before the blocks' reverse convolutions; None for ``kernel_size - 1``.
+        padding_mode: Border of the blocks: ``circular``, ``constant``, ``reflect`` or ``replicate``.
+        kernel_init: Start of the blocks' kernels (see ``Converse2D``); None for its default.
+        lam_init: Start of the blocks' lam; None for its default. The data step's lam starts at its released value.
+
+    Shape:
+        - Input: x ``(N, num_in_ch, H, W)``, RGB in [0, 1]; kernel ``(N or 1, 1, k, k)``.
+        - Output: ``(N, num_out_ch, scale * H, scale * W)``.
+
+    Raises:
+        ValueError: If an argument is out of range or has no effect on the operator.
+
+    Reference:
+        arXiv 2508.09824, Converse-USRNet.
+
+    Example:
+        >>> net = ConverseUSRNet(num_feat=8, num_block=2, num_iter=2)
+        >>> kernel = torch.full((1, 1, 7, 7), 1 / 49)
+        >>> net(torch.rand(2, 3, 12, 10), kernel, scale=2).shape
+        torch.Size([2, 3, 24, 20])
+    """
+
+    def __init__(
+        self,
+        num_in_ch: int = 3,
+        num_out_ch: int = 3,
+        *,
+        num_feat: int = 64,
+        num_block: int = 7,
+        num_iter: int = 5,
+        kernel_size: int = 3,
+        blur_kernel_size: int = 7,
+        num_kernel_feat: int = 16,
+        num_hidden: int = 64,
+        operator: str = 'converse',
+        padding: int | None = None,
+        padding_mode: str = 'circular',
+        kernel_init: str | None = None,
+        lam_init: float | None = None,
+    ) -> None:
+        super().__init__()
+        if num_iter < 1:
+            raise ValueError(f'num_iter must be a positive integer, got {num_iter}')
+        check_operator(operator)
+        self.blur_kernel_size = blur_kernel_size
+        self.kernelnet = KernelNet(blur_kernel_size, num_hidden=num_hidden, num_kernel_feat=num_kernel_feat)
+        self.convs = nn.ModuleList(nn.Conv2d(num_kernel_feat, num_feat, 1) for _ in range(num_iter))
+        self.conv1 = nn.Conv2d(num_in_ch, num_feat, 1)
+        self.d = (
+            ConverseDataStep(num_feat)
+            if operator == 'converse'
+            else DepthwiseDataStep(transposed=operator == 'convtranspose')
+        )
+        self.p = ConversePrior(
+            num_feat,
+            num_block=num_block,
+            kernel_size=kernel_size,
+            operator=operator,
+            padding=padding,
+            padding_mode=padding_mode,
+            kernel_init=kernel_init,
+            lam_init=lam_init,
+            alpha=True,
+        )
+        self.conv2 = nn.Conv2d(num_feat, num_out_ch, 1)
+
+    def forward(self, x: torch.Tensor, kernel: torch.Tensor, scale: int = 1) -> torch.Tensor:
+        """Undo blur and decimation.
+
+        Args:
+            x: Degraded images ``(N, num_in_ch, H, W)``.
+            kernel: Blur kernels ``(N, 1, k, k)``, or one for all, ``(1, 1, k, k)``.
+            scale: Decimation factor, 1 for deblurring.
+
+        Returns:
+            Restored images ``(N, num_out_ch, scale * H, scale * W)``.
+
+        Raises:
+            ValueError: If the kernel's shape or the scale does not fit.
+        """
+        check_scale(scale)
+        check_kernel(kernel, x.shape[0], self.blur_kernel_size)
+        # A few thousand numbers decide what is reversed everywhere: they are worth full precision under autocast.
+        with torch.autocast(x.device.type, enabled=False):
+            kernels = self.kernelnet(kernel.to(self.kernelnet.fc1.weight.dtype))
+            kernels = [conv(kernels) for conv in self.convs]
+        feat = self.conv1(x)
+        for i, kernel_i in enumerate(kernels):
+            feat = self.p(self.d(feat, kernel_i, scale if i == 0 else 1))
+        return self.conv2(feat)

@@ -1,0 +1,78 @@
+"""One place that builds a depthwise operator from its name: the reverse convolution or one of its twins."""
+
+from torch import nn
+
+from converse_basicsr.blocks.depthwise import DepthwiseConv2d, DepthwiseConvTranspose2d
+from converse_basicsr.ops import Converse2D
+
+OPERATORS = ('conv', 'converse', 'convtranspose')
+
+_TWINS = {'conv': DepthwiseConv2d, 'convtranspose': DepthwiseConvTranspose2d}
+
+
+def check_operator(operator: str) -> None:
+    """Raise ValueError unless ``operator`` is one of ``OPERATORS``."""
+    if operator not in OPERATORS:
+        raise ValueError(f'operator must be one of {sorted(OPERATORS)}, got {operator!r}')
+
+
+def build_operator(
+    operator: str,
+    num_feat: int,
+    kernel_size: int,
+    *,
+    scale: int = 1,
+    padding: int | None = None,
+    padding_mode: str = 'circular',
+    eps: float = 1e-5,
+    kernel_init: str | None = None,
+    lam_init: float | None = None,
+) -> nn.Module:
+    """Build the operator at the heart of a Converse block or upsampler.
+
+    All three have ``C k k + C`` parameters, called ``weight`` and ``bias``, and turn ``(N, C, H, W)`` into
+    ``(N, C, s H, s W)``.
+
+    Args:
+        operator: ``converse`` (``Converse2D``), ``conv`` (``DepthwiseConv2d``) or ``convtranspose``
+            (``DepthwiseConvTranspose2d``).
+        num_feat: Number of channels C.
+        kernel_size: Side k of the kernels.
+        scale: Upsampling factor s.
+        padding: Width of the border before the reverse convolution; None for ``kernel_size - 1``. The twins
+            always pad to 'same' size.
+        padding_mode: ``circular``, ``constant``, ``reflect`` or ``replicate``.
+        eps: Lower bound of lam in the reverse convolution; the twins have none.
+        kernel_init: Start of the reverse convolution's kernels; None for the operator's own (softmax).
+        lam_init: Start of the reverse convolution's lam; None for the operator's own.
+
+    Returns:
+        The module.
+
+    Raises:
+        ValueError: If ``operator`` is unknown, or if an argument is given that the twin would ignore.
+
+    Reference:
+        arXiv 2508.09824, the ablation that exchanges the operator.
+
+    Example:
+        >>> sum(p.numel() for p in build_operator('conv', 128, 5).parameters())
+        3328
+    """
+    check_operator(operator)
+    if operator in _TWINS:
+        for name, value in (('padding', padding), ('kernel_init', kernel_init), ('lam_init', lam_init)):
+            if value is not None:
+                raise ValueError(f'{name} must be left out for operator {operator!r}, which has none, got {value!r}')
+        return _TWINS[operator](num_feat, kernel_size, scale=scale, padding_mode=padding_mode)
+    return Converse2D(
+        num_feat,
+        num_feat,
+        kernel_size,
+        scale=scale,
+        padding=padding,
+        padding_mode=padding_mode,
+        eps=eps,
+        lam_init=lam_init,
+        **({} if kernel_init is None else {'kernel_init': kernel_init}),
+    )

@@ -1,0 +1,82 @@
+"""The ``basicsr`` command.
+
+Each subcommand is a module with ``SUMMARY``, ``add_arguments(parser)`` and ``run(args) -> int`` that imports torch and
+BasicSR only when it runs, so that ``basicsr --help`` answers at once.
+"""
+
+import argparse
+import importlib
+import sys
+from collections.abc import Sequence
+
+from converse_basicsr.errors import UserError
+from converse_basicsr.version import __version__
+
+COMMANDS = {
+    'train': 'converse_basicsr.train',
+    'test': 'converse_basicsr.test',
+    'list': 'converse_basicsr.listing',
+    'options': 'converse_basicsr.option_library',
+    'prepare': 'converse_basicsr.prepare',
+    'report': 'converse_basicsr.report',
+}
+
+EXAMPLES = """\
+examples:
+  basicsr prepare demo
+  basicsr train -opt options/demo/converse_srresnet_x4.yml
+  torchrun --nproc_per_node=8 -m converse_basicsr.cli train -opt options/converse_srresnet_x4.yml --launcher pytorch
+  basicsr COMMAND --help
+"""
+
+
+def build_parser(command: str | None = None) -> argparse.ArgumentParser:
+    """Build the parser of the ``basicsr`` command.
+
+    Args:
+        command: The subcommand whose arguments are wanted; the others are only named.
+    """
+    parser = argparse.ArgumentParser(
+        prog='basicsr',
+        description='Train, test and prepare data for image restoration networks of BasicSR and its plugins.',
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument('--version', action='version', version=f'converse_basicsr {__version__}')
+    subparsers = parser.add_subparsers(dest='command', metavar='COMMAND', required=True)
+    for name, module_name in COMMANDS.items():
+        module = importlib.import_module(module_name)
+        subparser = subparsers.add_parser(
+            name,
+            help=module.SUMMARY,
+            description=module.SUMMARY,
+            epilog=getattr(module, 'EXAMPLES', None),
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        if command in (None, name):
+            module.add_arguments(subparser)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line ``argv`` (that of the process if not given).
+
+    Returns:
+        The exit status: 0, or 2 after an error that the user can put right, told in one line on standard error.
+    """
+    argv = list(sys.argv[1:] if argv is None else argv)
+    command = argv[0] if argv and argv[0] in COMMANDS else None
+    args = build_parser(command).parse_args(argv)
+    try:
+        return importlib.import_module(COMMANDS[args.command]).run(args)
+    except UserError as error:
+        for line in str(error).splitlines():
+            print(f'basicsr: error: {line}', file=sys.stderr, flush=True)
+        return 2
+    except KeyboardInterrupt:
+        print('basicsr: stopped', file=sys.stderr, flush=True)
+        return 130
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,620 @@
+"""Mend, from outside, what stops BasicSR 1.4.2 on today's torch, torchvision, numpy, lmdb and Python.
+
+:func:`apply` runs the mends, each a function of its own that first looks whether the defect is there: in a BasicSR that
+has mended it, the function does nothing and can be deleted. Nothing is copied from BasicSR; where a method has to be
+replaced, the replacement keeps its signature and meaning.
+"""
+
+import contextlib
+import copyreg
+import functools
+import importlib
+import importlib.util
+import logging
+import math
+import os
+import random
+import sys
+import threading
+import types
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from converse_basicsr.errors import UserError
+
+_applied = False
+_lock = threading.RLock()
+
+
+def apply() -> None:
+    """Make ``import basicsr`` work and mend its defects. Idempotent and safe to call from any thread or process.
+
+    Raises:
+        UserError: If BasicSR is not installed.
+    """
+    global _applied
+    with _lock:
+        if _applied:
+            return
+        provide_functional_tensor()
+        provide_distutils()
+        if importlib.util.find_spec('basicsr') is None:
+            raise UserError('BasicSR is not installed in this Python: pip install --no-build-isolation basicsr')
+        # basicsr.train comes last: it imports the functions mended before it by name.
+        mend_logger()
+        mend_lmdb_backend()
+        mend_prefetch_errors()
+        mend_worker_seeds()
+        mend_sample_order()
+        mend_ema_buffers()
+        mend_loading_networks()
+        mend_checkpoint_writing()
+        mend_final_validation_iteration()
+        mend_distributed_cpu()
+        mend_option_reading()
+        mend_resume()
+        mend_iteration_count()
+        mend_spawned_datasets()
+        _applied = True
+
+
+def _names(function: Callable[..., Any]) -> set[str]:
+    """Every global name, attribute, local and keyword that the code of ``function`` mentions, nested code included."""
+    names: set[str] = set()
+    pending = [_code(function)]
+    while pending:
+        code = pending.pop()
+        names.update(code.co_names, code.co_varnames)
+        for constant in code.co_consts:
+            if isinstance(constant, types.CodeType):
+                pending.append(constant)
+            elif isinstance(constant, tuple):
+                names.update(item for item in constant if isinstance(item, str))
+    return names
+
+
+def _code(function: Callable[..., Any]) -> types.CodeType:
+    """The code object of a function, looking through decorators made with :func:`functools.wraps`."""
+    while hasattr(function, '__wrapped__'):
+        function = function.__wrapped__
+    return function.__code__
+
+
+def provide_functional_tensor() -> None:
+    """Supply ``torchvision.transforms.functional_tensor``, gone since torchvision 0.17, which BasicSR imports.
+
+    Upstream: XPixelGroup/BasicSR#663. Can go when BasicSR imports ``rgb_to_grayscale`` from where it is now.
+    """
+    name = 'torchvision.transforms.functional_tensor'
+    if name in sys.modules or importlib.util.find_spec(name) is not None:
+        return
+    from torchvision.transforms.functional import rgb_to_grayscale
+
+    module = types.ModuleType(name, 'Stand-in made by converse_basicsr for a module that torchvision removed.')
+    module.rgb_to_grayscale = rgb_to_grayscale
+    sys.modules[name] = module
+
+
+def provide_distutils() -> None:
+    """Supply ``distutils.version.LooseVersion`` on Python 3.12 and later without setuptools.
+
+    Can go when BasicSR compares versions without distutils.
+    """
+    if 'distutils' in sys.modules or importlib.util.find_spec('distutils') is not None:
+        return
+    from torch.torch_version import TorchVersion
+
+    package, version = types.ModuleType('distutils'), types.ModuleType('distutils.version')
+    package.__path__, package.version, version.LooseVersion = [], version, TorchVersion
+    sys.modules.update({'distutils': package, 'distutils.version': version})
+
+
+def mend_logger() -> None:
+    """Give every run a log file of its own, also after an earlier use of the logger or an earlier run in the process.
+
+    BasicSR configures its logger once: whoever asks for it before the pipeline leaves the run without log file and INFO
+    lines, and a second run writes into the first one's file. Can go when ``get_root_logger`` looks at ``log_file`` each
+    time.
+    """
+    from basicsr.utils import logger as logger_module
+
+    original = logger_module.get_root_logger
+    if 'handlers' in _names(original):
+        return
+
+    @functools.wraps(original)
+    def get_root_logger(
+        logger_name: str = 'basicsr', log_level: int = logging.INFO, log_file: str | None = None
+    ) -> logging.Logger:
+        if log_file is not None and logger_name in logger_module.initialized_logger:
+            logger = logging.getLogger(logger_name)
+            for handler in list(logger.handlers):
+                logger.removeHandler(handler)
+                handler.close()
+            del logger_module.initialized_logger[logger_name]
+        return original(logger_name, log_level, log_file)
+
+    _replace_everywhere(original, get_root_logger)
+
+
+def _replace_everywhere(original: object, replacement: object) -> None:
+    """Rebind every module-level name in BasicSR that holds ``original``: its modules import functions by name."""
+    import basicsr  # noqa: F401  (all of its modules, so that none is missed)
+
+    for module_name, module in list(sys.modules.items()):
+        if module_name == 'basicsr' or module_name.startswith('basicsr.'):
+            for name, value in list(vars(module).items()):
+                if value is original:
+                    setattr(module, name, replacement)
+
+
+def mend_lmdb_backend() -> None:
+    """Let several datasets of a process read one LMDB, and let opened datasets be pickled.
+
+    lmdb 1.6 and later refuse to open an environment twice in one process. Can go when BasicSR shares its environments.
+    """
+    from basicsr.utils.file_client import FileClient
+
+    if 'open' not in _names(FileClient._backends['lmdb'].__init__):
+        return
+    from converse_basicsr.data.lmdb_backend import SharedLmdbBackend
+
+    FileClient._backends['lmdb'] = SharedLmdbBackend
+
+
+def mend_prefetch_errors() -> None:
+    """Raise a loader's error in the training loop: with ``prefetch_mode: cpu`` it ends a thread and the run hangs.
+
+    Can go when ``PrefetchGenerator`` hands exceptions on.
+    """
+    from basicsr.data.prefetch_dataloader import PrefetchGenerator
+
+    if 'Exception' in _names(PrefetchGenerator.run) or 'BaseException' in _names(PrefetchGenerator.run):
+        return
+
+    class _LoaderError:
+        def __init__(self, error: BaseException) -> None:
+            self.error = error
+
+    def run(self: Any) -> None:
+        try:
+            for item in self.generator:
+                self.queue.put(item)
+        except BaseException as error:
+            self.queue.put(_LoaderError(error))
+        else:
+            self.queue.put(None)
+
+    def get_next(self: Any) -> Any:
+        item = self.queue.get()
+        if item is None:
+            raise StopIteration
+        if isinstance(item, _LoaderError):
+            raise item.error
+        return item
+
+    PrefetchGenerator.run = run
+    PrefetchGenerator.__next__ = get_next
+
+
+def seed_worker(worker_id: int, num_workers: int, rank: int, seed: int) -> None:
+    """Seed ``random`` and NumPy of a loader worker from torch's seed for it, which changes from epoch to epoch.
+
+    Takes the arguments of BasicSR's ``worker_init_fn``; torch has derived the worker's seed from the main process's
+    generator (seeded by ``manual_seed`` and the rank) and the worker's number.
+    """
+    import numpy as np
+    import torch
+
+    worker_seed = torch.initial_seed() % 2**32
+    random.seed(worker_seed)
+    np.random.seed(worker_seed)  # noqa: NPY002  (datasets of BasicSR draw from the global generator)
+
+
+def mend_worker_seeds() -> None:
+    """Draw new crops, flips and noise every epoch: BasicSR seeds its workers alike at each.
+
+    Can go when ``worker_init_fn`` uses ``torch.initial_seed()``.
+    """
+    import basicsr.data
+
+    if 'initial_seed' not in _names(basicsr.data.worker_init_fn):
+        basicsr.data.worker_init_fn = seed_worker
+
+
+def mend_sample_order() -> None:
+    """Let ``manual_seed`` decide the order of the samples, which BasicSR draws from the epoch number alone.
+
+    The sampler's ``seed`` attribute, zero unless :func:`mend_iteration_count` sets it, is the same on every rank.
+    Can go when ``EnlargedSampler`` takes a seed.
+    """
+    from basicsr.data.data_sampler import EnlargedSampler
+
+    original = EnlargedSampler.__iter__
+    if 'seed' in _names(original) or 'seed' in _names(EnlargedSampler.__init__):
+        return
+
+    @functools.wraps(original)
+    def iterate(self: Any) -> Iterator[int]:
+        epoch = self.epoch
+        try:
+            # BasicSR's permutation is a function of `epoch`; a large odd factor keeps (seed, epoch) pairs apart.
+            self.epoch = (epoch + self.seed * 1_000_003) % 2**63
+            return original(self)
+        finally:
+            self.epoch = epoch
+
+    EnlargedSampler.seed = 0
+    EnlargedSampler.__iter__ = iterate
+
+
+def _rebuild_dataset(module: str, qualname: str) -> object:
+    """Make an empty dataset in a process that may not have imported BasicSR yet (its state follows in the pickle)."""
+    apply()
+    cls = importlib.import_module(module)
+    for name in qualname.split('.'):
+        cls = getattr(cls, name)
+    return cls.__new__(cls)
+
+
+def _reduce_dataset(dataset: Any) -> tuple[Any, ...]:
+    state = dataset.__getstate__() if hasattr(dataset, '__getstate__') else dataset.__dict__
+    return _rebuild_dataset, (type(dataset).__module__, type(dataset).__qualname__), state
+
+
+def make_spawn_safe(dataset_class: type) -> None:
+    """Pickle instances of ``dataset_class`` so that a spawned worker mends BasicSR before it imports the class."""
+    if '<locals>' not in dataset_class.__qualname__ and '__reduce__' not in vars(dataset_class):
+        copyreg.pickle(dataset_class, _reduce_dataset)
+
+
+def mend_spawned_datasets() -> None:
+    """Let spawned loader workers unpickle BasicSR's datasets, whose import fails there before any plugin code has run.
+
+    Can go with :func:`provide_functional_tensor`.
+    """
+    from basicsr.utils.registry import DATASET_REGISTRY
+
+    for _, dataset_class in DATASET_REGISTRY:
+        make_spawn_safe(dataset_class)
+
+
+def mend_ema_buffers() -> None:
+    """Copy buffers into the EMA network: without BatchNorm's running statistics its validation is meaningless.
+
+    Can go when ``BaseModel.model_ema`` treats buffers.
+    """
+    from basicsr.models.base_model import BaseModel
+
+    original = BaseModel.model_ema
+    if {'buffers', 'named_buffers', 'state_dict'} & _names(original):
+        return
+
+    @functools.wraps(original)
+    def model_ema(self: Any, decay: float = 0.999) -> None:
+        original(self, decay)
+        buffers = dict(self.get_bare_model(self.net_g).named_buffers())
+        for name, buffer in self.net_g_ema.named_buffers():
+            buffer.copy_(buffers[name])
+
+    BaseModel.model_ema = model_ema
+
+
+def read_checkpoint(path: str | os.PathLike[str]) -> Any:
+    """Load a checkpoint onto the CPU without running code that it may hold (``weights_only``).
+
+    Raises:
+        UserError: If the file is missing, truncated or holds more than tensors and plain values.
+    """
+    import torch
+
+    try:
+        return torch.load(path, map_location='cpu', weights_only=True)
+    except FileNotFoundError:
+        raise UserError(f'checkpoint {path} does not exist') from None
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise UserError(f'checkpoint {path} cannot be read ({reason}); it is damaged or not a checkpoint') from error
+
+
+def choose_parameters(
+    checkpoint: Any, param_key: str | None, path: str | os.PathLike[str]
+) -> tuple[dict[str, Any], str | None]:
+    """Find the state dict in what a checkpoint file holds.
+
+    A flat state dict (tensors at the top) is taken as it is, whatever ``param_key`` says. In BasicSR's format
+    ``param_key`` chooses; if it is absent or ``None``, ``params`` serves, then ``params_ema``.
+
+    Returns:
+        The state dict and the key it was found under, ``None`` for a flat file.
+
+    Raises:
+        UserError: If the file holds no state dict.
+    """
+    if isinstance(checkpoint, dict):
+        for key in (param_key, 'params', 'params_ema'):
+            if key is not None and isinstance(checkpoint.get(key), dict):
+                return checkpoint[key], key
+        if checkpoint and all(hasattr(value, 'shape') for value in checkpoint.values()):
+            return checkpoint, None
+        found = f'keys {sorted(map(str, checkpoint))[:5]}'
+    else:
+        found = f'a {type(checkpoint).__name__}'
+    raise UserError(f'checkpoint {path} holds no state dict under {param_key!r}, params or params_ema, only {found}')
+
+
+def mend_loading_networks() -> None:
+    """Load flat and BasicSR-style checkpoints alike, with and without EMA, when starting and when resuming.
+
+    BasicSR fails with ``KeyError: 'params_ema'`` on a flat state dict as soon as EMA is on, and a later resume with
+    ``param_key_g: ~`` fails on missing keys. Can go when ``load_network`` looks into the file before it chooses.
+    """
+    from basicsr.models import base_model
+    from basicsr.models.base_model import BaseModel
+
+    if 'weights_only' in _names(BaseModel.load_network):
+        return
+
+    @functools.wraps(BaseModel.load_network)
+    def load_network(
+        self: Any, net: Any, load_path: str, strict: bool = True, param_key: str | None = 'params'
+    ) -> None:
+        net = self.get_bare_model(net)
+        parameters, found_key = choose_parameters(read_checkpoint(load_path), param_key, load_path)
+        base_model.get_root_logger().info(
+            f'Loading {type(net).__name__} from {load_path}, '
+            + ('a flat state dict.' if found_key is None else f'with param key: [{found_key}].')
+        )
+        parameters = {name.removeprefix('module.'): value for name, value in parameters.items()}
+        self._print_different_keys_loading(net, parameters, strict)
+        try:
+            net.load_state_dict(parameters, strict=strict)
+        except RuntimeError as error:
+            first_reasons = ' '.join(str(error).split())[:400]
+            raise UserError(f'checkpoint {load_path} does not fit the network: {first_reasons}') from error
+
+    BaseModel.load_network = load_network
+
+
+def write_checkpoint(content: dict[str, Any], path: str | os.PathLike[str]) -> None:
+    """Write a checkpoint so that ``path`` is at every moment either the old file, whole, or the new one, whole.
+
+    Raises:
+        UserError: If it cannot be written (disk full, no permission); an older file of that name is kept.
+    """
+    import torch
+
+    path = Path(path)
+    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+    try:
+        with open(temporary, 'wb') as file:
+            torch.save(content, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except (OSError, RuntimeError) as error:  # torch's zip writer turns a failed write into RuntimeError
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f'cannot write checkpoint {path} ({reason}); earlier checkpoints are kept') from error
+
+
+def mend_checkpoint_writing() -> None:
+    """Write checkpoints atomically and stop when one cannot be written.
+
+    BasicSR writes in place, so a kill leaves a truncated file that ``--auto_resume`` then picks; and it swallows a full
+    disk, ending hours later with exit status 0 and no checkpoint. Can go when ``BaseModel`` renames a finished file
+    into place.
+    """
+    from basicsr.models.base_model import BaseModel
+    from basicsr.utils.dist_util import master_only
+
+    if 'replace' in _names(BaseModel.save_network):
+        return
+
+    @master_only
+    def save_network(
+        self: Any, net: Any, net_label: str, current_iter: int, param_key: str | list[str] = 'params'
+    ) -> None:
+        nets = net if isinstance(net, list) else [net]
+        keys = param_key if isinstance(param_key, list) else [param_key]
+        if len(nets) != len(keys):
+            raise ValueError(f'param_key must name every network, got {keys} for {len(nets)} networks')
+        content = {
+            key: {
+                name.removeprefix('module.'): value.cpu() for name, value in self.get_bare_model(n).state_dict().items()
+            }
+            for key, n in zip(keys, nets)
+        }
+        label = 'latest' if current_iter == -1 else current_iter
+        write_checkpoint(content, Path(self.opt['path']['models'], f'{net_label}_{label}.pth'))
+
+    @master_only
+    def save_training_state(self: Any, epoch: int, current_iter: int) -> None:
+        if current_iter == -1:
+            return
+        state = {
+            'epoch': epoch,
+            'iter': current_iter,
+            'optimizers': [optimizer.state_dict() for optimizer in self.optimizers],
+            'schedulers': [scheduler.state_dict() for scheduler in self.schedulers],
+        }
+        write_checkpoint(state, Path(self.opt['path']['training_states'], f'{current_iter}.state'))
+
+    BaseModel.save_network = save_network
+    BaseModel.save_training_state = save_training_state
+
+
+def mend_final_validation_iteration() -> None:
+    """Log the last validation under the last iteration: BasicSR's loop has counted past it by then.
+
+    Can go when ``train_pipeline`` counts an iteration after it has decided to run it.
+    """
+    from basicsr.models.base_model import BaseModel
+
+    original = BaseModel.validation
+    if 'total_iter' in _names(original):
+        return
+
+    @functools.wraps(original)
+    def validation(self: Any, dataloader: Any, current_iter: Any, tb_logger: Any, save_img: bool = False) -> None:
+        if self.is_train:
+            current_iter = min(current_iter, int(self.opt['train']['total_iter']))
+        original(self, dataloader, current_iter, tb_logger, save_img)
+
+    BaseModel.validation = validation
+
+
+def mend_distributed_cpu() -> None:
+    """Let ``--launcher pytorch`` run on machines without a GPU (gloo): BasicSR knows NCCL and CUDA devices only.
+
+    Can go when BasicSR asks whether CUDA is there before it sets a device.
+    """
+    import torch
+    from basicsr.models.base_model import BaseModel
+    from basicsr.utils import dist_util
+
+    original_init, original_to_device = dist_util.init_dist, BaseModel.model_to_device
+
+    if 'is_available' not in _names(original_init):
+
+        @functools.wraps(original_init)
+        def init_dist(launcher: str, backend: str = 'nccl', **kwargs: Any) -> None:
+            if torch.cuda.is_available():
+                original_init(launcher, backend, **kwargs)
+                return
+            if launcher != 'pytorch':
+                raise UserError(f'--launcher {launcher} needs CUDA devices, and there are none; use torchrun on CPUs')
+            if torch.multiprocessing.get_start_method(allow_none=True) is None:
+                torch.multiprocessing.set_start_method('spawn')
+            torch.distributed.init_process_group(backend='gloo')
+
+        _replace_everywhere(original_init, init_dist)
+
+    if 'is_available' not in _names(original_to_device):
+
+        @functools.wraps(original_to_device)
+        def model_to_device(self: Any, net: Any) -> Any:
+            if not self.opt['dist'] or self.device.type == 'cuda':
+                return original_to_device(self, net)
+            return torch.nn.parallel.DistributedDataParallel(
+                net.to(self.device), find_unused_parameters=self.opt.get('find_unused_parameters', False)
+            )
+
+        BaseModel.model_to_device = model_to_device
+
+
+def mend_option_reading() -> None:
+    """Read option files with the safe YAML loader and overrides as YAML values, and check the data paths first.
+
+    BasicSR's loader can construct arbitrary Python objects, and ``--force_yml`` is run through ``exec`` and ``eval``.
+    Can go when BasicSR does neither.
+    """
+    from basicsr.utils import options
+
+    from converse_basicsr import command_line
+
+    original = options.parse_options
+    if 'exec' in _names(original) or 'eval' in _names(options._postprocess_yml_value):
+        _replace_everywhere(original, functools.partial(command_line.parse_options, original))
+
+
+def newest_intact_state(folder: str | os.PathLike[str]) -> tuple[Path, dict[str, Any]] | None:
+    """Find the training state with the highest iteration that can be read and whose network file can be read as well.
+
+    Args:
+        folder: The run's ``training_states`` folder.
+
+    Returns:
+        Its path and content, or ``None`` if there is none. States that cannot be used are named on standard error.
+    """
+    states = sorted(Path(folder).glob('*.state'), key=lambda path: int(path.stem) if path.stem.isdecimal() else -1)
+    for path in reversed(states):
+        if not path.stem.isdecimal():
+            continue
+        try:
+            state = read_checkpoint(path)
+            if not isinstance(state, dict) or not {'iter', 'epoch', 'optimizers', 'schedulers'} <= set(state):
+                raise UserError(f'{path} is not a training state')
+            read_checkpoint(path.parents[1] / 'models' / f'net_g_{path.stem}.pth')
+        except UserError as error:
+            print(f'auto_resume: skipping {path.name}: {error}', file=sys.stderr, flush=True)
+        else:
+            return path, state
+    return None
+
+
+def mend_resume() -> None:
+    """Resume on any device, from the folder the run saves to, at the newest checkpoint that is whole.
+
+    BasicSR asks for a CUDA device, and looks for states under the current directory's ``experiments`` even where it
+    saves elsewhere: there ``--auto_resume`` silently starts again from 0. Can go when it does neither.
+    """
+    from basicsr import train
+    from basicsr.utils import check_resume
+
+    original = train.load_resume_state
+    if 'current_device' not in _names(original):
+        return
+
+    @functools.wraps(original)
+    def load_resume_state(opt: dict[str, Any]) -> dict[str, Any] | None:
+        state = None
+        if opt['auto_resume']:
+            found = newest_intact_state(opt['path']['training_states'])
+            if found is None:
+                print(f'auto_resume: no checkpoint in {opt["path"]["training_states"]}, starting from 0', flush=True)
+            else:
+                opt['path']['resume_state'], state = str(found[0]), found[1]
+        elif opt['path'].get('resume_state'):
+            state = read_checkpoint(opt['path']['resume_state'])
+        if state is not None:
+            check_resume(opt, state['iter'])
+        return state
+
+    _replace_everywhere(original, load_resume_state)
+
+
+def mend_iteration_count() -> None:
+    """Run exactly ``total_iter`` iterations: BasicSR counts the incomplete last batch that its loader drops.
+
+    With 20 images at batch 8 it ran 22 of 30 iterations and exited with status 0; with fewer images than a batch, none.
+    Can go when ``create_train_val_dataloader`` counts with ``len(train_loader)``.
+    """
+    from basicsr import train
+
+    original = train.create_train_val_dataloader
+    if 'ceil' not in _names(original):
+        return
+
+    @functools.wraps(original)
+    def create_train_val_dataloader(opt: dict[str, Any], logger: logging.Logger) -> tuple[Any, ...]:
+        for options in opt['datasets'].values():
+            if isinstance(options, dict) and options.get('type'):
+                _make_registered_dataset_spawn_safe(options['type'])
+        try:
+            train_loader, train_sampler, val_loaders, _, total_iters = original(opt, logger)
+        except ZeroDivisionError:
+            raise UserError('datasets:train holds no image; see its dataroot_gt and meta_info') from None
+        train_sampler.seed = opt['manual_seed']
+        batches = len(train_loader)
+        if batches == 0:
+            raise UserError(
+                f'datasets:train: {len(train_loader.dataset)} images x dataset_enlarge_ratio '
+                f'{opt["datasets"]["train"].get("dataset_enlarge_ratio", 1)} on {opt["world_size"]} process(es) '
+                f'fill no batch of {train_loader.batch_size}; lower batch_size_per_gpu or raise dataset_enlarge_ratio'
+            )
+        total_epochs = math.ceil(total_iters / batches)
+        logger.info(f'Full batches per epoch: {batches}; epochs for {total_iters} iterations: {total_epochs}.')
+        return train_loader, train_sampler, val_loaders, total_epochs, total_iters
+
+    _replace_everywhere(original, create_train_val_dataloader)
+
+
+def _make_registered_dataset_spawn_safe(name: str) -> None:
+    """Treat a dataset that was registered after :func:`apply` ran, by another plugin."""
+    from basicsr.utils.registry import DATASET_REGISTRY
+
+    if name in DATASET_REGISTRY:
+        make_spawn_safe(DATASET_REGISTRY.get(name))

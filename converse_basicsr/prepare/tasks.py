@@ -1,0 +1,190 @@
+"""What a worker process makes of one image: pairs of sub-images, or pairs of whole images."""
+
+import math
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from converse_basicsr.prepare.downsample import BICUBIC_SUPPORT, downsample
+from converse_basicsr.prepare.images import BadImage, Source, encode_png, read_image
+
+TOO_SMALL = 'left out, smaller than the crop'
+MARGIN_CUT = 'cut at the right or bottom to a multiple of the scale'
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One encoded image on its way into a member of the data set.
+
+    Attributes:
+        member: LMDB or folder, as a path relative to the output folder.
+        key: Name without extension.
+        png: The encoded image.
+        shape: Height, width, channels.
+    """
+
+    member: str
+    key: str
+    png: bytes
+    shape: tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one source: its images and notes, or the reason why it cannot be used."""
+
+    entries: list[Entry] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    bad: str | None = None
+
+
+@dataclass(frozen=True)
+class Task:
+    """Work on one source; subclasses say what. A task is sent to a worker process, so it holds plain values only."""
+
+    source: Source
+
+    def make(self, image: np.ndarray) -> tuple[list[Entry], list[str]]:
+        """Make the entries.
+
+        Args:
+            image: uint8 ``(H, W, 3)`` in BGR order or ``(H, W)``.
+
+        Returns:
+            The entries, and notes for the report.
+
+        Raises:
+            BadImage: If nothing can be made from this image.
+        """
+        raise NotImplementedError
+
+    def __call__(self) -> Outcome:
+        """Read the source and make its entries; a bad image is an outcome, not an exception."""
+        try:
+            image, notes = read_image(self.source.path)
+            entries, more_notes = self.make(image)
+        except BadImage as error:
+            return Outcome(bad=str(error))
+        except OSError as error:
+            return Outcome(bad=f'cannot be read: {error.strerror or error}')
+        return Outcome(entries, [*notes, *more_notes])
+
+
+@dataclass(frozen=True)
+class SubimageTask(Task):
+    """Cut an image and its downsampled versions into pairs of sub-images.
+
+    The whole image is downsampled, then both are cut: a crop's low-resolution pixels near its border come from the
+    pixels that really lie beyond it, not from mirrored ones. The small images' grid is the large one's over the scale.
+
+    Attributes:
+        scales: Downsampling factors; one ``lq_xN.lmdb`` for each.
+        crop: Side of the sub-images, a multiple of every scale.
+        step: Distance between them, a multiple of every scale.
+        folder: Where the LMDBs go, relative to the output folder and ending in ``/``, or empty.
+    """
+
+    scales: tuple[int, ...]
+    crop: int
+    step: int
+    folder: str = ''
+
+    def make(self, image: np.ndarray) -> tuple[list[Entry], list[str]]:
+        """Make the sub-images; none where the image is smaller than the crop."""
+        image, notes = cut_to_multiple(image, math.lcm(*self.scales))
+        height, width = image.shape[:2]
+        if min(height, width) < self.crop:
+            return [], [*notes, TOO_SMALL]
+        corners = [
+            (top, left)
+            for top in crop_starts(height, self.crop, self.step)
+            for left in crop_starts(width, self.crop, self.step)
+        ]
+        entries = []
+        versions = [('gt.lmdb', image, 1), *((f'lq_x{s}.lmdb', downsample(image, s), s) for s in self.scales)]
+        for name, version, scale in versions:
+            side = self.crop // scale
+            for index, (top, left) in enumerate(corners, start=1):
+                patch = version[top // scale : top // scale + side, left // scale : left // scale + side]
+                entries.append(make_entry(f'{self.folder}{name}', f'{self.source.key}_s{index:03d}', patch))
+        return entries, notes
+
+
+@dataclass(frozen=True)
+class PairTask(Task):
+    """Make test pairs: for each scale the image cut to a multiple of it, and its downsampled version.
+
+    Attributes:
+        scales: Downsampling factors.
+        folder: Where the folders go, relative to the output folder and ending in ``/``, or empty.
+    """
+
+    scales: tuple[int, ...]
+    folder: str = ''
+
+    def make(self, image: np.ndarray) -> tuple[list[Entry], list[str]]:
+        """Make the two images of each scale."""
+        entries, notes = [], []
+        for scale in self.scales:
+            gt_image, notes_here = cut_to_multiple(image, scale)
+            notes += [note for note in notes_here if note not in notes]
+            if min(gt_image.shape[:2]) < BICUBIC_SUPPORT * scale:
+                raise BadImage(f'is too small for x{scale}: both sides must have {BICUBIC_SUPPORT * scale} pixels')
+            gt, lq = pair_members(scale)
+            entries.append(make_entry(f'{self.folder}{gt}', self.source.key, gt_image))
+            entries.append(make_entry(f'{self.folder}{lq}', self.source.key, downsample(gt_image, scale)))
+        return entries, notes
+
+
+def pair_members(scale: int) -> tuple[str, str]:
+    """Name the GT and LR folders of a test set, as they are usually called (``GTmod4``, ``LRbicx4``)."""
+    return f'GTmod{scale}', f'LRbicx{scale}'
+
+
+def subimage_members(scales: tuple[int, ...]) -> tuple[str, ...]:
+    """Name the LMDBs of a training set: the GT shared by all scales, and one LR for each."""
+    return ('gt.lmdb', *(f'lq_x{scale}.lmdb' for scale in scales))
+
+
+def make_entry(member: str, key: str, image: np.ndarray) -> Entry:
+    """Encode an image as an :class:`Entry`; its shape gets the channel count that BasicSR's meta_info.txt states."""
+    height, width, channels = image.shape if image.ndim == 3 else (*image.shape, 1)
+    return Entry(member, key, encode_png(np.ascontiguousarray(image)), (height, width, channels))
+
+
+def cut_to_multiple(image: np.ndarray, multiple: int) -> tuple[np.ndarray, list[str]]:
+    """Cut an image at the right and bottom so that both sides are multiples of a number.
+
+    Args:
+        image: ``(H, W, C)`` or ``(H, W)``.
+        multiple: The number.
+
+    Returns:
+        The cut image, and :data:`MARGIN_CUT` as a note where something was cut off.
+    """
+    height, width = (side - side % multiple for side in image.shape[:2])
+    return image[:height, :width], [MARGIN_CUT] if (height, width) != image.shape[:2] else []
+
+
+def crop_starts(length: int, crop: int, step: int) -> list[int]:
+    """Place crops along one side: every ``step`` pixels, and one at the end where they leave a rest.
+
+    Args:
+        length: Length of the side, at least ``crop``.
+        crop: Length of a crop.
+        step: Distance between starts.
+
+    Returns:
+        The starts, increasing.
+
+    Reference:
+        BasicSR's extract_subimages with thresh_size 0; the 800 DIV2K images give 32,592 sub-images of 480 at step 240.
+
+    Example:
+        >>> crop_starts(1404, 480, 240)
+        [0, 240, 480, 720, 924]
+    """
+    starts = list(range(0, length - crop + 1, step))
+    if starts[-1] + crop < length:
+        starts.append(length - crop)
+    return starts
