@@ -47,6 +47,7 @@ setup(
         'lmdb',
         'numpy',
         'opencv-python',
+        'pillow>=10.1',
         'pyyaml',
         'scikit-image',
         'scipy',

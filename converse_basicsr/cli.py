@@ -1,14 +1,11 @@
-"""The ``basicsr`` command.
-
-Each subcommand is a module with ``SUMMARY``, ``add_arguments(parser)`` and ``run(args) -> int`` that imports torch and
-BasicSR only when it runs, so that ``basicsr --help`` answers at once.
-"""
+"""The ``basicsr`` command; each subcommand is a module of its own (:mod:`converse_basicsr.commands`)."""
 
 import argparse
 import importlib
 import sys
 from collections.abc import Sequence
 
+from converse_basicsr.commands import add_commands
 from converse_basicsr.errors import UserError
 from converse_basicsr.version import __version__
 
@@ -43,18 +40,7 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument('--version', action='version', version=f'converse_basicsr {__version__}')
-    subparsers = parser.add_subparsers(dest='command', metavar='COMMAND', required=True)
-    for name, module_name in COMMANDS.items():
-        module = importlib.import_module(module_name)
-        subparser = subparsers.add_parser(
-            name,
-            help=module.SUMMARY,
-            description=module.SUMMARY,
-            epilog=getattr(module, 'EXAMPLES', None),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        if command in (None, name):
-            module.add_arguments(subparser)
+    add_commands(parser, COMMANDS, dest='command', only=command)
     return parser
 
 

@@ -19,12 +19,13 @@ class _Loader(getattr(yaml, 'CSafeLoader', yaml.SafeLoader)):
     """PyYAML's safe loader, which also reads ``2e-4`` as a number (as YAML 1.2 does) and refuses a key given twice."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [key.value for key, _ in node.value if key.tag != 'tag:yaml.org,2002:merge']
+        seen = set()
         for key, _ in node.value:
-            if keys.count(key.value) > 1:
+            if (key.tag, str(key.value)) in seen and key.tag != 'tag:yaml.org,2002:merge':
                 raise yaml.constructor.ConstructorError(
                     None, None, f'the key {key.value!r} is given more than once in one section', key.start_mark
                 )
+            seen.add((key.tag, str(key.value)))
         return super().construct_mapping(node, deep)
 
 

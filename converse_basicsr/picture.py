@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 MARGIN = 10
+CONTOUR_SIGMA = 3.0  # pixels
 CAPTION_SIZE = 18
 CAPTION_LINES = 2
 FRAME_COLOUR = (230, 60, 40)  # RGB
@@ -21,8 +22,11 @@ class Window(NamedTuple):
     size: int
 
 
-def most_detailed_window(image: np.ndarray, size: int) -> Window:
-    """Find the square with the highest mean gradient magnitude, so that the choice favours no restoration.
+def most_contoured_window(image: np.ndarray, size: int) -> Window:
+    """Find the square with the most energy in its contours.
+
+    The choice looks at the truth only, so it favours no restoration. The image is smoothed first, or fine texture,
+    which no restoration brings back, would always win.
 
     Args:
         image: Ground truth, 8-bit BGR or grey, :math:`(H, W, 3)` or :math:`(H, W)`.
@@ -30,9 +34,9 @@ def most_detailed_window(image: np.ndarray, size: int) -> Window:
     """
     grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY) if image.ndim == 3 else image
     size = min(size, *grey.shape)
-    grey = grey.astype(np.float32)
-    gradient = np.hypot(cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1))
-    sums = cv2.integral(gradient)
+    smooth = cv2.GaussianBlur(grey.astype(np.float32), (0, 0), CONTOUR_SIGMA)
+    energy = cv2.Sobel(smooth, cv2.CV_32F, 1, 0) ** 2 + cv2.Sobel(smooth, cv2.CV_32F, 0, 1) ** 2
+    sums = cv2.integral(energy)
     means = sums[size:, size:] - sums[:-size, size:] - sums[size:, :-size] + sums[:-size, :-size]
     top, left = np.unravel_index(int(means.argmax()), means.shape)
     return Window(int(top), int(left), size)
@@ -45,7 +49,8 @@ def compare(panels: Sequence[tuple[str, np.ndarray]], *, window: Window | None =
         panels: Pairs of caption (lines separated by a newline, two at most) and image, all of one size, 8-bit BGR or
         grey;
             the last is the ground truth.
-        window: The detail; the most detailed one, a fifth of the image's smaller side wide, if not given.
+        window: The detail; the one with the strongest contours, a quarter of the image's smaller side wide, if not
+            given.
         side: Height of the picture's panels in pixels.
 
     Returns:
@@ -60,7 +65,7 @@ def compare(panels: Sequence[tuple[str, np.ndarray]], *, window: Window | None =
         raise ValueError(f'panels must be of one size, got {sorted(sizes)}')
     (height, width) = sizes.pop()
     truth = images[-1]
-    window = window or most_detailed_window(truth, max(32, min(height, width) // 5))
+    window = window or most_contoured_window(truth, max(32, min(height, width) // 4))
 
     whole_width = round(width * side / height)
     whole = cv2.resize(truth, (whole_width, side), interpolation=cv2.INTER_AREA)

@@ -12,10 +12,23 @@ PLUGIN_GROUP = 'basicsr.plugins'
 # registry -> module -> what of it is registered there, under its own name
 REGISTERED = {
     'arch': {
-        'converse_basicsr.archs': ('ConverseSRResNet',),
+        'converse_basicsr.archs': (
+            'ConverseDnCNN',
+            'ConverseNet',
+            'ConverseSRResNet',
+            'ConverseUSRNet',
+            'ConverseUpSRResNet',
+            'DnCNN',
+            'USRNet',
+        ),
     },
     'dataset': {
         'converse_basicsr.data.bicubic_sr_dataset': ('BicubicSRDataset',),
+        'converse_basicsr.data.blur_dataset': ('BlurDataset',),
+        'converse_basicsr.data.gaussian_noise_dataset': ('GaussianNoiseDataset',),
+    },
+    'model': {
+        'converse_basicsr.models.restoration_model': ('RestorationModel',),
     },
     'metric': {
         'converse_basicsr.data.metrics': ('calculate_psnr_uint8', 'calculate_ssim_uint8'),

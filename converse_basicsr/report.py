@@ -62,6 +62,7 @@ def run(args: argparse.Namespace) -> int:
         )
     output = Path(args.output or f'results/{name}/report')
     rows = score(option_file, checkpoint, output, max_pictures=args.pictures)
+    rows.sort(key=lambda row: (row.dataset, row.image))  # BasicSR reads folders in the file system's order
     print_table(rows)
     write_csv(rows, output / 'report.csv')
     print(f'\nfigures and pictures are in {output}')

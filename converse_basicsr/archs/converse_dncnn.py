@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from converse_basicsr.blocks import ConverseBlock
+from converse_basicsr.blocks.checks import check_positive
 
 
 class ConverseDnCNN(nn.Module):
@@ -53,6 +54,7 @@ class ConverseDnCNN(nn.Module):
         lam_init: float | None = None,
     ) -> None:
         super().__init__()
+        check_positive(num_in_ch=num_in_ch, num_out_ch=num_out_ch, num_feat=num_feat, num_block=num_block)
         self.m_head = nn.Sequential(nn.Conv2d(num_in_ch, num_feat, 1))
         self.m_body = nn.Sequential(
             *(

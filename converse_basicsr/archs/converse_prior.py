@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from converse_basicsr.blocks import ConverseBlock
+from converse_basicsr.blocks.checks import check_positive
 
 
 class ConversePrior(nn.Module):
@@ -42,6 +43,7 @@ class ConversePrior(nn.Module):
         alpha: bool = False,
     ) -> None:
         super().__init__()
+        check_positive(num_feat=num_feat, num_block=num_block)
         self.m_body = nn.Sequential(
             *(
                 ConverseBlock(

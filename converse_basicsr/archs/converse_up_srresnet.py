@@ -5,8 +5,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from converse_basicsr.archs.residual_block import ResidualBlock, init_residual_conv
-from converse_basicsr.archs.upscale import UPSAMPLER_EPS, upscale_steps
-from converse_basicsr.blocks import build_operator
+from converse_basicsr.archs.upscale import build_upsampler, upscale_steps
+from converse_basicsr.blocks import gelu
+from converse_basicsr.blocks.checks import check_positive
 
 # Slope of SRResNet's leaky ReLU in BasicSR's MSRResNet, the baseline this network is compared with.
 LEAKY_SLOPE = 0.1
@@ -15,8 +16,8 @@ LEAKY_SLOPE = 0.1
 class ConverseUpSRResNet(nn.Module):
     """SRResNet without normalisation whose PixelShuffle steps became 3x3 convolution, operator and GELU.
 
-    The rest is BasicSR's ``MSRResNet``, by its key names as well: ``conv_first``, ``body``, ``conv_hr``, ``conv_last``, and the
-    bilinearly upsampled input added.
+    The rest is BasicSR's ``MSRResNet``, by its key names as well: ``conv_first``, ``body``, ``conv_hr``, ``conv_last``,
+    and the bilinearly upsampled input added.
 
     Args:
         num_in_ch: Channels of the input.
@@ -26,9 +27,10 @@ class ConverseUpSRResNet(nn.Module):
         upscale: Scale, 2, 3 or 4; 4 takes two steps of 2.
         operator: ``converse``, ``conv`` or ``convtranspose``, with ``kernel_size = scale`` in each step.
         padding_mode: Border of the operator: ``circular``, ``constant``, ``reflect`` or ``replicate``. Without effect
-            where kernels stay within the block of their sample: at scales 2 and 4 with ``converse`` and ``convtranspose``.
+            where kernels stay within the block of their sample: at scales 2 and 4 with ``converse`` and
+            ``convtranspose``.
         kernel_init: Start of the reverse convolutions' kernels (see ``Converse2D``); None for its default.
-        lam_init: Start of the reverse convolutions' lam; None for its default.
+        lam_init: Start of the reverse convolutions' lam, above 1e-3; None for its default.
 
     Shape:
         - Input: ``(N, num_in_ch, H, W)``, RGB in [0, 1].
@@ -59,6 +61,7 @@ class ConverseUpSRResNet(nn.Module):
         lam_init: float | None = None,
     ) -> None:
         super().__init__()
+        check_positive(num_in_ch=num_in_ch, num_feat=num_feat, num_block=num_block)
         if num_out_ch != num_in_ch:
             raise ValueError(f'num_out_ch must be num_in_ch ({num_in_ch}), got {num_out_ch}')
         self.upscale = upscale
@@ -67,14 +70,11 @@ class ConverseUpSRResNet(nn.Module):
         self.body = nn.Sequential(*(ResidualBlock(num_feat) for _ in range(num_block)))
         for i, step in enumerate(self.steps, 1):
             self.add_module(f'upconv{i}', init_residual_conv(nn.Conv2d(num_feat, num_feat, 3, padding=1)))
-            up = build_operator(
-                operator,
+            up = build_upsampler(
                 num_feat,
-                step,
                 scale=step,
-                padding=step if operator == 'converse' else None,
+                operator=operator,
                 padding_mode=padding_mode,
-                eps=UPSAMPLER_EPS,
                 kernel_init=kernel_init,
                 lam_init=lam_init,
             )
@@ -86,6 +86,6 @@ class ConverseUpSRResNet(nn.Module):
         """Upscale ``(N, num_in_ch, H, W)`` by ``upscale``."""
         feat = self.body(F.leaky_relu(self.conv_first(x), LEAKY_SLOPE))
         for i in range(1, len(self.steps) + 1):
-            feat = F.gelu(getattr(self, f'up{i}')(getattr(self, f'upconv{i}')(feat)))
+            feat = gelu(getattr(self, f'up{i}')(getattr(self, f'upconv{i}')(feat)))
         out = self.conv_last(F.leaky_relu(self.conv_hr(feat), LEAKY_SLOPE))
         return out + F.interpolate(x, scale_factor=self.upscale, mode='bilinear', align_corners=False)

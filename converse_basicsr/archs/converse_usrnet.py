@@ -4,9 +4,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from converse_basicsr.archs.blur_kernel import check_kernel
 from converse_basicsr.archs.converse_prior import ConversePrior
-from converse_basicsr.archs.degradation import check_kernel, check_scale
+from converse_basicsr.blocks.checks import check_positive
 from converse_basicsr.blocks.depthwise import depthwise_conv, depthwise_conv_transpose
+from converse_basicsr.blocks.gelu import gelu
 from converse_basicsr.blocks.operators import check_operator
 from converse_basicsr.ops import converse2d
 from converse_basicsr.ops.converse2d import LAM_LOGIT_SHIFT
@@ -37,7 +39,7 @@ class KernelNet(nn.Module):
 
     def forward(self, kernel: torch.Tensor) -> torch.Tensor:
         """Predict from ``(N, 1, k, k)``, row by row and not flipped."""
-        hidden = F.gelu(self.fc2(F.gelu(self.fc1(kernel.flatten(1)))))
+        hidden = gelu(self.fc2(gelu(self.fc1(kernel.flatten(1)))))
         return self.fc3(hidden).unflatten(1, self.shape)
 
 
@@ -98,13 +100,13 @@ class DepthwiseDataStep(nn.Module):
 class ConverseUSRNet(nn.Module):
     """Unfolding network in feature space; Conv- and ConvT-USRNet by ``operator``.
 
-    A 1x1 convolution lifts the image to ``num_feat`` channels. Each iteration then reverses the blur with kernels of its own
-    (``kernelnet`` predicts ``num_kernel_feat`` kernels from the blur kernel, a 1x1 convolution an iteration mixes them into
-    one a channel) and applies the prior, whose weights all iterations share. A 1x1 convolution leads back. Only the first
-    iteration upsamples by the scale.
+    A 1x1 convolution lifts the image to ``num_feat`` channels. Each iteration then reverses the blur with kernels of
+    its own (``kernelnet`` predicts ``num_kernel_feat`` kernels from the blur kernel, a 1x1 convolution an iteration
+    mixes them into one a channel) and applies the prior, whose weights all iterations share. A 1x1 convolution leads
+    back. Only the first iteration upsamples by the scale.
 
-    Convention: the blur kernel's centre is tap ``(k // 2, k // 2)``, the blur a true convolution with it; the kernel sums to 1
-    and is not flipped.
+    Convention: the blur kernel's centre is tap ``(k // 2, k // 2)``, the blur a true convolution with it; the kernel
+    sums to 1 and is not flipped.
 
     Args:
         num_in_ch: Channels of the input.
@@ -158,8 +160,15 @@ class ConverseUSRNet(nn.Module):
         lam_init: float | None = None,
     ) -> None:
         super().__init__()
-        if num_iter < 1:
-            raise ValueError(f'num_iter must be a positive integer, got {num_iter}')
+        check_positive(
+            num_in_ch=num_in_ch,
+            num_out_ch=num_out_ch,
+            num_feat=num_feat,
+            num_iter=num_iter,
+            blur_kernel_size=blur_kernel_size,
+            num_kernel_feat=num_kernel_feat,
+            num_hidden=num_hidden,
+        )
         check_operator(operator)
         self.blur_kernel_size = blur_kernel_size
         self.kernelnet = KernelNet(blur_kernel_size, num_hidden=num_hidden, num_kernel_feat=num_kernel_feat)
@@ -197,7 +206,7 @@ class ConverseUSRNet(nn.Module):
         Raises:
             ValueError: If the kernel's shape or the scale does not fit.
         """
-        check_scale(scale)
+        check_positive(scale=scale)
         check_kernel(kernel, x.shape[0], self.blur_kernel_size)
         # A few thousand numbers decide what is reversed everywhere: they are worth full precision under autocast.
         with torch.autocast(x.device.type, enabled=False):

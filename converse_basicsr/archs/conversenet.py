@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from converse_basicsr.archs.converse_prior import ConversePrior
+from converse_basicsr.blocks.checks import check_positive
 
 
 class ConverseNet(nn.Module):
@@ -53,8 +54,7 @@ class ConverseNet(nn.Module):
         lam_init: float | None = None,
     ) -> None:
         super().__init__()
-        if num_iter < 1:
-            raise ValueError(f'num_iter must be a positive integer, got {num_iter}')
+        check_positive(num_in_ch=num_in_ch, num_out_ch=num_out_ch, num_feat=num_feat, num_iter=num_iter)
         self.num_iter = num_iter
         self.conv1 = nn.Conv2d(num_in_ch, num_feat, 1)
         self.p = ConversePrior(

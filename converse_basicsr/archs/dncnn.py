@@ -3,6 +3,8 @@
 import torch
 from torch import nn
 
+from converse_basicsr.blocks.checks import check_positive
+
 _NORMS = ('bn', 'none')
 
 
@@ -42,6 +44,7 @@ class DnCNN(nn.Module):
         norm: str = 'bn',
     ) -> None:
         super().__init__()
+        check_positive(num_in_ch=num_in_ch, num_feat=num_feat)
         if num_out_ch != num_in_ch:
             raise ValueError(f'num_out_ch must be num_in_ch ({num_in_ch}), got {num_out_ch}')
         if num_layer < 2:

@@ -1,7 +1,11 @@
 """What the super-resolution networks' upsamplers share."""
 
+from torch import nn
+
+from converse_basicsr.blocks import build_operator
+
 # Lower bound of lam in the upsamplers, a hundred times that in the blocks (arXiv 2508.09824).
-UPSAMPLER_EPS = 1e-3
+_EPS = 1e-3
 
 _STEPS = {2: (2,), 3: (3,), 4: (2, 2)}
 
@@ -15,3 +19,32 @@ def upscale_steps(upscale: int) -> tuple[int, ...]:
     if upscale not in _STEPS:
         raise ValueError(f'upscale must be one of {sorted(_STEPS)}, got {upscale}')
     return _STEPS[upscale]
+
+
+def build_upsampler(
+    num_feat: int,
+    *,
+    scale: int,
+    operator: str,
+    padding_mode: str,
+    kernel_init: str | None = None,
+    lam_init: float | None = None,
+) -> nn.Module:
+    """One step's operator, with kernels as large as the scale; the arguments are those of ``build_operator``.
+
+    Shape:
+        - Input: ``(N, num_feat, H, W)``.
+        - Output: ``(N, num_feat, scale * H, scale * W)``.
+    """
+    return build_operator(
+        operator,
+        num_feat,
+        scale,
+        scale=scale,
+        # As wide as the kernel, as released. At scale 2, where no kernel leaves its sample's block, no width matters.
+        padding=scale if operator == 'converse' else None,
+        padding_mode=padding_mode,
+        eps=_EPS,
+        kernel_init=kernel_init,
+        lam_init=lam_init,
+    )

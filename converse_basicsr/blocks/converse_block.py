@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from converse_basicsr.blocks.gelu import GELU
 from converse_basicsr.blocks.layernorm import LayerNorm2d
 from converse_basicsr.blocks.operators import build_operator
 
@@ -25,7 +26,8 @@ class ConverseBlock(nn.Module):
         padding_mode: ``circular``, ``constant``, ``reflect`` or ``replicate``.
         kernel_init: Start of the reverse convolution's kernels (see ``Converse2D``); None for its default.
         lam_init: Start of the reverse convolution's lam; None for its default.
-        alpha: Multiply each half by a learned gain a channel, zero at the start (the block then starts as the identity).
+        alpha: Multiply each half by a learned gain a channel, zero at the start (the block then starts as the
+            identity).
 
     Shape:
         - Input: ``(N, C, H, W)``.
@@ -59,7 +61,7 @@ class ConverseBlock(nn.Module):
         self.conv1 = nn.Sequential(
             LayerNorm2d(num_feat),
             nn.Conv2d(num_feat, 2 * num_feat, 1),
-            nn.GELU(),
+            GELU(),
             build_operator(
                 operator,
                 2 * num_feat,
@@ -69,13 +71,13 @@ class ConverseBlock(nn.Module):
                 kernel_init=kernel_init,
                 lam_init=lam_init,
             ),
-            nn.GELU(),
+            GELU(),
             nn.Conv2d(2 * num_feat, num_feat, 1),
         )
         self.conv2 = nn.Sequential(
             LayerNorm2d(num_feat),
             nn.Conv2d(num_feat, 2 * num_feat, 1),
-            nn.GELU(),
+            GELU(),
             nn.Conv2d(2 * num_feat, num_feat, 1),
         )
         self.alpha1 = nn.Parameter(torch.zeros(1, num_feat, 1, 1)) if alpha else None

@@ -4,6 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from converse_basicsr.blocks.checks import check_positive
 from converse_basicsr.ops.padding import PADDING_MODES, pad2d
 
 
@@ -12,9 +13,7 @@ class _Depthwise(nn.Module):
 
     def __init__(self, num_feat: int, kernel_size: int, *, scale: int, padding_mode: str) -> None:
         super().__init__()
-        for name, value in (('num_feat', num_feat), ('kernel_size', kernel_size), ('scale', scale)):
-            if value < 1:
-                raise ValueError(f'{name} must be a positive integer, got {value}')
+        check_positive(num_feat=num_feat, kernel_size=kernel_size, scale=scale)
         if padding_mode not in PADDING_MODES:
             raise ValueError(f'padding_mode must be one of {sorted(PADDING_MODES)}, got {padding_mode!r}')
         self.kernel_size = kernel_size
@@ -54,8 +53,8 @@ def depthwise_conv_transpose(
     """Depthwise transposed convolution to an output of ``scale`` times the input's size.
 
     Convention: zero insertion with the samples at multiples of ``scale``, then a true convolution whose centre is tap
-    ``(k - 1) // 2``. It is the adjoint of blur and decimation in the reverse convolution's data term with the kernel turned
-    by 180 degrees, and with ``k == scale`` every tap stays within the block of its own sample.
+    ``(k - 1) // 2``. It is the adjoint of blur and decimation in the reverse convolution's data term with the kernel
+    turned by 180 degrees, and with ``k == scale`` every tap stays within the block of its own sample.
 
     Args:
         x: Feature map.
@@ -68,12 +67,13 @@ def depthwise_conv_transpose(
         ``(N, C, H, W)`` with ``(C, 1, kh, kw)`` and ``(C,)`` -> ``(N, C, scale * H, scale * W)``.
     """
     height, width = (scale * size for size in x.shape[-2:])
-    (top, bottom), (left, right) = (((k - 1 - (k - 1) // 2) // scale, ((k - 1) // 2 + scale - 1) // scale) for k in weight.shape[-2:])
-    # ConvTranspose2d knows zeros only: the border is laid around its input and what spills over is cut off its output.
-    y = F.conv_transpose2d(
-        pad2d(x, (left, right, top, bottom), padding_mode), weight, bias, stride=scale, groups=weight.shape[0]
-    )
-    row, column = ((k - 1) // 2 + scale * before for k, before in zip(weight.shape[-2:], (top, left)))
+    # ConvTranspose2d knows zeros only: the samples within reach of the border are laid around its input, and what
+    # spills over is cut off its output. The zeros at the output's end are for kernels that do not span the stride.
+    (kh, kw), (row, column) = weight.shape[-2:], ((k - 1) // 2 for k in weight.shape[-2:])
+    top, left = kh // 2 // scale, kw // 2 // scale
+    x = pad2d(x, (left, (column + scale - 1) // scale, top, (row + scale - 1) // scale), padding_mode)
+    y = F.conv_transpose2d(x, weight, bias, stride=scale, groups=weight.shape[0], output_padding=scale - 1)
+    row, column = row + scale * top, column + scale * left
     return y[..., row : row + height, column : column + width]
 
 

@@ -1,77 +1,107 @@
 """Reverse convolution: the functional ``converse2d`` and the learnable layer ``Converse2D``."""
 
+import functools
+import math
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
-import torch.nn.functional as F
 from torch import nn
 
-from converse_basicsr.ops.padding import PADDING_MODES, pad2d
-from converse_basicsr.ops.transfer import folded_power, inverse_filter
+from converse_basicsr.ops import library, sampling
+from converse_basicsr.ops.inference import solve_in_blocks, solve_op
+from converse_basicsr.ops.padding import PADDING_MODES, check_padding, pad2d
 
-# lam = sigmoid(bias - LAM_LOGIT_SHIFT) + eps: a zero bias starts the layer at lam = 1.2e-4 (+ eps).
+# lam = sigmoid(bias - LAM_LOGIT_SHIFT) + eps: a zero bias starts a layer at lam = 1.2e-4 + eps.
 LAM_LOGIT_SHIFT = 9.0
+KERNEL_INITS = ('normal', 'softmax', 'uniform')
 
 
 def converse2d(
     x: torch.Tensor, kernel: torch.Tensor, lam: torch.Tensor, scale: int = 1, x0: torch.Tensor | None = None
 ) -> torch.Tensor:
-    """Reverse a circular depthwise convolution with decimation."""
-    dtype = x.dtype
-    n, c, h, w = x.shape
-    work = torch.promote_types(dtype, torch.float32)
-    with torch.autocast(x.device.type, enabled=False):
-        y = x.to(work)
-        if scale == 1 and x0 is None:
-            out = torch.fft.irfft2(torch.fft.rfft2(y) * inverse_filter(kernel, lam, h, w).to(y.dtype.to_complex()), s=(h, w))
-            return out.to(dtype)
-        prior = y.repeat_interleave(scale, -2).repeat_interleave(scale, -1) if x0 is None else x0.to(work)
-        residual = y - blur_and_decimate(prior, kernel.to(work), scale)
-        kh, kw = kernel.shape[-2:]
-        if kh <= scale and kw <= scale:
-            z = residual / (kernel.to(work).square().sum((-2, -1), keepdim=True) + lam)
-        else:
-            gain = 1 / (folded_power(kernel, scale, h, w) + lam.to(torch.float64))
-            z = torch.fft.irfft2(torch.fft.rfft2(residual) * gain.to(work), s=(h, w))
-        return (prior + blur_and_decimate_adjoint(z, kernel.to(work), scale)).to(dtype)
+    r"""Reverse a circular depthwise convolution followed by decimation, in closed form.
 
+    For every channel this returns the exact
 
-def _grouped(x: torch.Tensor, kernel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Fold the batch into the channels where the kernel is per sample, so that one grouped convolution does all."""
-    n, c = x.shape[:2]
-    kernel = kernel.flip(-2, -1).expand(kernel.shape[0], c, -1, -1)
-    if kernel.shape[0] == 1:
-        return x, kernel.reshape(c, 1, *kernel.shape[-2:])
-    return x.reshape(1, n * c, *x.shape[-2:]), kernel.reshape(n * c, 1, *kernel.shape[-2:])
+    .. math:: x^* = \arg\min_z \|x - (k * z)\downarrow_s\|^2 + \lambda \|z - x_0\|^2 .
 
+    The solve runs in float32, or in float64 for float64 input, also under autocast; the input's dtype comes back.
 
-def blur_and_decimate(x: torch.Tensor, kernel: torch.Tensor, scale: int) -> torch.Tensor:
-    """T x: circular convolution, then every scale-th sample."""
-    (n, c, h, w), (kh, kw) = x.shape, kernel.shape[-2:]
-    ch, cw = kh // 2, kw // 2
-    x = pad2d(x, (kw - 1 - cw, max(0, cw - scale + 1), kh - 1 - ch, max(0, ch - scale + 1)))
-    x, weight = _grouped(x, kernel)
-    return F.conv2d(x, weight, stride=scale, groups=weight.shape[0])[..., : h // scale, : w // scale].reshape(n, c, h // scale, w // scale)
+    Convention:
+        ``*`` is circular convolution (not correlation) on the grid as given, without padding, centred on tap (kh //
+        2, kw // 2); taps beyond the grid wrap around it. Decimation keeps every ``scale``-th sample from index 0.
 
+    Args:
+        x: Feature map.
+        kernel: One kernel a layer or a sample, for all channels or each.
+        lam: Regularisation weight, above 0.
+        scale: Upsampling factor.
+        x0: Where the regularisation pulls the solution to; nearest-neighbour upsampling of ``x`` if None.
 
-def blur_and_decimate_adjoint(z: torch.Tensor, kernel: torch.Tensor, scale: int) -> torch.Tensor:
-    """T' z: zero insertion, then circular correlation."""
-    (n, c, h, w), (kh, kw) = z.shape, kernel.shape[-2:]
-    ch, cw = kh // 2, kw // 2
-    top, left = ch // scale, cw // scale
-    z = pad2d(z, (left, (scale + kw - 2 - cw) // scale, top, (scale + kh - 2 - ch) // scale))
-    z, weight = _grouped(z, kernel)
-    out = F.conv_transpose2d(
-        z, weight, stride=scale, groups=weight.shape[0], output_padding=(max(0, scale - 1 - ch), max(0, scale - 1 - cw))
-    )
-    row, column = scale * top + kh - 1 - ch, scale * left + kw - 1 - cw
-    return out[..., row : row + scale * h, column : column + scale * w].reshape(n, c, scale * h, scale * w)
+    Returns:
+        The solution, in the dtype of ``x``.
 
+    Shape:
+        - x: (N, C, H, W)
+        - kernel: (1 or N, 1 or C, kh, kw)
+        - lam: (1 or N, 1 or C, 1, 1)
+        - x0: (N, C, scale * H, scale * W)
+        - returns: (N, C, scale * H, scale * W)
 
-def _pair(value: int | tuple[int, int]) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else tuple(value)
+    Raises:
+        ValueError: If a shape, a dtype or the scale does not fit the above.
+
+    Reference:
+        Reverse Convolution and Its Applications to Image Restoration, arXiv 2508.09824; evaluated by the exact
+        rewritings of docs/operator.md.
+
+    Example:
+        >>> x = torch.rand(2, 3, 8, 8)
+        >>> kernel = torch.full((1, 3, 5, 5), 1 / 25)
+        >>> converse2d(x, kernel, torch.full((1, 1, 1, 1), 1e-3), scale=2).shape
+        torch.Size([2, 3, 16, 16])
+    """
+    _check(x, kernel, lam, scale, x0)
+    with _full_precision(x.device.type):
+        return _solve(x, kernel, lam, scale, x0)
 
 
 class Converse2D(nn.Module):
-    """Learnable reverse convolution."""
+    r"""Learnable reverse convolution, one kernel and one regularisation weight a channel.
+
+    The map is padded, ``converse2d`` solves on the padded grid with :math:`\lambda = \sigma(b - 9) + \epsilon`, and
+    ``scale * padding`` is cropped off each side.
+
+    Args:
+        in_channels: Number of channels.
+        out_channels: Number of channels again; the operator works channel by channel.
+        kernel_size: Size of the kernel, or (rows, columns).
+        scale: Upsampling factor.
+        padding: Samples added on every side, or (rows, columns); kernel size - 1 if None. Circular padding is not a
+            no-op: the grid on which the problem is solved grows.
+        padding_mode: 'circular', 'constant' (zeros), 'reflect' or 'replicate'.
+        eps: Smallest lam.
+        kernel_init: 'softmax' of standard normal draws over the taps (positive, sum 1), the 'normal' draws
+            themselves, or 'uniform' draws from [0, 1).
+        lam_init: First value of lam, between ``eps`` and 1 + ``eps``; a zero ``bias`` if None.
+
+    Attributes:
+        weight: The kernels, (1, C, kh, kw).
+        bias: The logit of lam, shifted by 9, (1, C, 1, 1); not an additive bias.
+
+    Shape:
+        (N, C, H, W) -> (N, C, scale * H, scale * W)
+
+    Raises:
+        ValueError: If an argument does not fit the above.
+
+    Reference:
+        Reverse Convolution and Its Applications to Image Restoration, arXiv 2508.09824.
+
+    Example:
+        >>> Converse2D(64, 64, 2, scale=2)(torch.rand(1, 64, 24, 32)).shape
+        torch.Size([1, 64, 48, 64])
+    """
 
     def __init__(
         self,
@@ -87,26 +117,167 @@ class Converse2D(nn.Module):
         lam_init: float | None = None,
     ) -> None:
         super().__init__()
-        if in_channels != out_channels:
+        if in_channels < 1:
+            raise ValueError(f'in_channels must be at least 1, got {in_channels}')
+        if out_channels != in_channels:
             raise ValueError(f'out_channels must be in_channels ({in_channels}), got {out_channels}')
         if padding_mode not in PADDING_MODES:
             raise ValueError(f'padding_mode must be one of {sorted(PADDING_MODES)}, got {padding_mode!r}')
-        self.kernel_size = kh, kw = _pair(kernel_size)
+        if kernel_init not in KERNEL_INITS:
+            raise ValueError(f'kernel_init must be one of {sorted(KERNEL_INITS)}, got {kernel_init!r}')
+        if eps < 0:
+            raise ValueError(f'eps must be at least 0, got {eps}')
+        if lam_init is not None and not 0 < lam_init - eps < 1:
+            raise ValueError(f'lam_init must be between eps ({eps}) and 1 + eps, got {lam_init}')
+        _check_scale(scale)
+        self.in_channels = in_channels
+        self.out_channels = out_channels
+        self.kernel_size = _pair('kernel_size', kernel_size, least=1)
         self.scale = scale
-        self.padding = (kh - 1, kw - 1) if padding is None else _pair(padding)
+        self.padding = tuple(k - 1 for k in self.kernel_size) if padding is None else _pair('padding', padding, least=0)
         self.padding_mode = padding_mode
         self.eps = eps
-        draw = {'softmax': lambda *s: torch.randn(*s).softmax(-1), 'normal': torch.randn, 'uniform': torch.rand}
-        if kernel_init not in draw:
-            raise ValueError(f'kernel_init must be one of {sorted(draw)}, got {kernel_init!r}')
-        self.weight = nn.Parameter(draw[kernel_init](1, in_channels, kh * kw).view(1, in_channels, kh, kw))
-        logit = 0.0 if lam_init is None else torch.logit(torch.tensor(lam_init - eps)).item() + LAM_LOGIT_SHIFT
-        self.bias = nn.Parameter(torch.full((1, in_channels, 1, 1), logit))
+        self.kernel_init = kernel_init
+        self.lam_init = lam_init
+        self.weight = nn.Parameter(torch.empty(1, in_channels, *self.kernel_size))
+        self.bias = nn.Parameter(torch.empty(1, in_channels, 1, 1))
+        self.reset_parameters()
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Draw new kernels and set lam back to its first value."""
+        if self.kernel_init == 'uniform':
+            self.weight.uniform_()
+        else:
+            self.weight.normal_()
+            if self.kernel_init == 'softmax':
+                self.weight.copy_(self.weight.flatten(-2).softmax(-1).view_as(self.weight))
+        if self.lam_init is None:
+            self.bias.zero_()
+        else:
+            probability = self.lam_init - self.eps
+            self.bias.fill_(math.log(probability / (1 - probability)) + LAM_LOGIT_SHIFT)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Reverse the convolution on the padded map and crop."""
-        ph, pw = self.padding
-        lam = torch.sigmoid(self.bias - LAM_LOGIT_SHIFT) + self.eps
-        out = converse2d(pad2d(x, (pw, pw, ph, ph), self.padding_mode), self.weight, lam, self.scale)
-        top, left = self.scale * ph, self.scale * pw
-        return out[..., top : out.shape[-2] - top, left : out.shape[-1] - left]
+        if x.ndim != 4 or x.shape[1] != self.in_channels:
+            raise ValueError(f'x must be of shape (N, {self.in_channels}, H, W), got {tuple(x.shape)}')
+        _check_floating('x', x)
+        rows, columns = self.padding
+        check_padding(*x.shape[-2:], (columns, columns, rows, rows), self.padding_mode)
+        with _full_precision(x.device.type):
+            if max(self.kernel_size) > self.scale and not _records_graph(x, self.weight, self.bias):
+                solve = solve_op if torch.compiler.is_compiling() else functools.partial(solve_in_blocks, owner=self)
+                return solve(x, self.weight, self.lam, self.scale, *self.padding, self.padding_mode)
+            return _solve(x, self.weight, self.lam, self.scale, None, self.padding, self.padding_mode)
+
+    @property
+    def lam(self) -> torch.Tensor:
+        """The regularisation weight, (1, C, 1, 1)."""
+        return torch.sigmoid(self.bias - LAM_LOGIT_SHIFT) + self.eps
+
+    def extra_repr(self) -> str:
+        """The arguments, as ``print`` shows them."""
+        return (
+            f'{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, scale={self.scale}, '
+            f'padding={self.padding}, padding_mode={self.padding_mode!r}, eps={self.eps}'
+        )
+
+
+def _solve(
+    x: torch.Tensor,
+    kernel: torch.Tensor,
+    lam: torch.Tensor,
+    scale: int,
+    x0: torch.Tensor | None,
+    padding: tuple[int, int] = (0, 0),
+    padding_mode: str = 'circular',
+) -> torch.Tensor:
+    """The differentiable solve on checked arguments with autocast off; padded before and cropped after."""
+    work = torch.promote_types(x.dtype, torch.float32)
+    y = x.to(work)
+    if x0 is None and _has_gains(kernel, scale):
+        # Sample by sample: padding would have no influence.
+        gains = sampling.block_gains(kernel.double(), lam.double(), scale).to(work)
+        return sampling.scale_blocks(y, gains, scale).to(x.dtype)
+    # One leading shape for kernel and lam; where one of them is broadcast, autograd sums its gradient.
+    lead = torch.broadcast_shapes(kernel.shape[:2], lam.shape[:2])
+    kernel, lam = kernel.expand(*lead, -1, -1), lam.expand(*lead, -1, -1)
+    rows, columns = padding
+    grid = (y.shape[-2] + 2 * rows, y.shape[-1] + 2 * columns)
+
+    def filtered(z: torch.Tensor, term: str, *geometry: int | str | bool) -> torch.Tensor:
+        otf = library.inverse_filter(kernel, lam, scale, *grid, term, library.complex_dtype(work))
+        return library.spectral_filter(z, otf, *(geometry or (0, 0, 'circular', False)))
+
+    if scale == 1 and x0 is None:
+        return filtered(y, 'both', rows, columns, padding_mode, True).to(x.dtype)
+    if scale == 1:
+        return (filtered(y, 'data') + filtered(x0.to(work), 'prior')).to(x.dtype)
+    padded = pad2d(y, (columns, columns, rows, rows), padding_mode)
+    start = sampling.nearest(padded, scale) if x0 is None else x0.to(work)
+    taps = kernel.to(work)
+    if max(kernel.shape[-2:]) <= scale:
+        blurred = sampling.blur_and_decimate(start, taps, scale)
+        z = (padded - blurred) / (taps.square().sum((-2, -1), keepdim=True) + lam)
+    elif x0 is None:
+        z = filtered(y, 'both', rows, columns, padding_mode, False)
+    else:
+        z = filtered(padded - sampling.blur_and_decimate(start, taps, scale), 'data')
+    out = (start + sampling.blur_and_decimate_adjoint(z, taps, scale)).to(x.dtype)
+    top, left = scale * rows, scale * columns
+    return out[..., top : out.shape[-2] - top, left : out.shape[-1] - left]
+
+
+def _has_gains(kernel: torch.Tensor, scale: int) -> bool:
+    return max(kernel.shape[-2:]) <= min(2, scale)
+
+
+def _records_graph(*tensors: torch.Tensor) -> bool:
+    """Whether autograd, a tracer, ``torch.func`` or a tensor subclass needs the computation in recordable steps."""
+    if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
+        return True
+    if torch.compiler.is_compiling():
+        return False
+    if torch.jit.is_tracing() or library.is_transformed():
+        return True
+    return any(type(t) not in (torch.Tensor, nn.Parameter) for t in tensors)
+
+
+def _full_precision(device_type: str) -> AbstractContextManager:
+    """Autocast off, on devices that have it (``meta`` has not)."""
+    if torch.amp.is_autocast_available(device_type) and torch.is_autocast_enabled(device_type):
+        return torch.autocast(device_type, enabled=False)
+    return nullcontext()
+
+
+def _pair(name: str, value: int | tuple[int, int], *, least: int) -> tuple[int, int]:
+    pair = (value, value) if isinstance(value, int) else tuple(value)
+    if len(pair) != 2 or not all(isinstance(v, int) and v >= least for v in pair):
+        raise ValueError(f'{name} must be an int or two ints of at least {least}, got {value!r}')
+    return pair
+
+
+def _check_scale(scale: int) -> None:
+    if not isinstance(scale, int) or scale < 1:
+        raise ValueError(f'scale must be an int of at least 1, got {scale!r}')
+
+
+def _check_floating(name: str, x: torch.Tensor) -> None:
+    if not x.is_floating_point():
+        raise ValueError(f'{name} must be of a floating dtype, got {x.dtype}')
+
+
+def _check(x: torch.Tensor, kernel: torch.Tensor, lam: torch.Tensor, scale: int, x0: torch.Tensor | None) -> None:
+    _check_scale(scale)
+    if x.ndim != 4:
+        raise ValueError(f'x must be of shape (N, C, H, W), got {tuple(x.shape)}')
+    for name, tensor in (('x', x), ('kernel', kernel), ('lam', lam)):
+        _check_floating(name, tensor)
+    n, c, h, w = x.shape
+    for name, tensor, tail in (('kernel', kernel, 'kh, kw'), ('lam', lam, '1, 1')):
+        fits = tensor.ndim == 4 and tensor.shape[0] in (1, n) and tensor.shape[1] in (1, c)
+        if not fits or (name == 'lam' and tensor.shape[2:] != (1, 1)) or tensor.numel() == 0 < n:
+            raise ValueError(f'{name} must be of shape (1 or {n}, 1 or {c}, {tail}), got {tuple(tensor.shape)}')
+    if x0 is not None and x0.shape != (n, c, scale * h, scale * w):
+        raise ValueError(f'x0 must be of shape {(n, c, scale * h, scale * w)}, got {tuple(x0.shape)}')

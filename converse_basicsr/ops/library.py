@@ -1,17 +1,20 @@
 """The operator's two steps as torch operators, differentiable any number of times.
 
-``inverse_filter`` makes the filter of a kernel; ``spectral_filter`` applies it. The second is linear in the map and in the filter, so its
-derivatives are itself and one more operator, ``spectral_filter_backward``, whose own derivatives are those two again. Being torch operators
-with shape rules, they pass through ``torch.compile``, ``torch.export`` and fake tensors as single nodes.
+``inverse_filter`` makes the filter of a kernel; ``spectral_filter`` applies it. The second is linear in the map and
+in the filter, so its derivatives are itself and one more operator, ``spectral_filter_backward``, whose own
+derivatives are those two again. Being torch operators with shape rules, they pass through ``torch.compile``,
+``torch.export`` and fake tensors as single nodes.
 """
 
 from collections.abc import Callable
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 
 from converse_basicsr.ops import transfer
-from converse_basicsr.ops.blocking import block_slices, pick
+from converse_basicsr.ops.blocking import block_slices, pick, plane_bytes
+from converse_basicsr.ops.padding import pad2d, pad2d_adjoint_
 
 
 def complex_dtype(dtype: torch.dtype) -> torch.dtype:
@@ -24,13 +27,13 @@ def build_filter(
 ) -> torch.Tensor:
     """``transfer.inverse_filter`` block by block, rounded once to ``dtype``."""
     out = kernel.new_empty(*kernel.shape[:2], height, width // 2 + 1, dtype=dtype)
-    for n, c in block_slices(out, *kernel.shape[:2]):
+    for n, c in block_slices(*kernel.shape[:2], plane_bytes(out.shape[-2:], out.dtype), out.device):
         out[n, c] = transfer.inverse_filter(kernel[n, c], lam[n, c], scale, height, width, term)
     return out
 
 
 @torch.library.custom_op('converse_basicsr::inverse_filter', mutates_args=())
-def inverse_filter(
+def inverse_filter_op(
     kernel: torch.Tensor, lam: torch.Tensor, scale: int, height: int, width: int, term: str, dtype: torch.dtype
 ) -> torch.Tensor:
     """The operator's filter on the half spectrum; see the table in ``ops/transfer.py``.
@@ -41,26 +44,30 @@ def inverse_filter(
     return build_filter(kernel, lam, scale, height, width, term, dtype)
 
 
-@inverse_filter.register_fake
-def _(kernel: torch.Tensor, lam: torch.Tensor, scale: int, height: int, width: int, term: str, dtype: torch.dtype) -> torch.Tensor:
+@inverse_filter_op.register_fake
+def _(
+    kernel: torch.Tensor, lam: torch.Tensor, scale: int, height: int, width: int, term: str, dtype: torch.dtype
+) -> torch.Tensor:
     return kernel.new_empty(*kernel.shape[:2], height, width // 2 + 1, dtype=dtype)
 
 
 @torch.library.custom_op('converse_basicsr::inverse_filter_backward', mutates_args=())
-def inverse_filter_backward(
+def inverse_filter_backward_op(
     grad: torch.Tensor, kernel: torch.Tensor, lam: torch.Tensor, scale: int, term: str, width: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Gradients of the kernel and of lam, in their dtypes."""
     grad_kernel = torch.empty_like(kernel, memory_format=torch.contiguous_format)
     grad_lam = torch.empty_like(lam, memory_format=torch.contiguous_format)
-    for n, c in block_slices(grad, *kernel.shape[:2]):
+    for n, c in block_slices(*kernel.shape[:2], plane_bytes(grad.shape[-2:], grad.dtype), grad.device):
         block = transfer.inverse_filter_vjp(grad[n, c], kernel[n, c], lam[n, c], scale, term, width)
         grad_kernel[n, c], grad_lam[n, c] = block
     return grad_kernel, grad_lam
 
 
-@inverse_filter_backward.register_fake
-def _(grad: torch.Tensor, kernel: torch.Tensor, lam: torch.Tensor, scale: int, term: str, width: int) -> tuple[torch.Tensor, torch.Tensor]:
+@inverse_filter_backward_op.register_fake
+def _(
+    grad: torch.Tensor, kernel: torch.Tensor, lam: torch.Tensor, scale: int, term: str, width: int
+) -> tuple[torch.Tensor, torch.Tensor]:
     return (
         torch.empty_like(kernel, memory_format=torch.contiguous_format),
         torch.empty_like(lam, memory_format=torch.contiguous_format),
@@ -95,46 +102,65 @@ def _inverse_filter_backward_grad(ctx: Any, grad_kernel: torch.Tensor, grad_lam:
 
 
 @torch.library.custom_op('converse_basicsr::spectral_filter', mutates_args=())
-def spectral_filter(x: torch.Tensor, otf: torch.Tensor) -> torch.Tensor:
-    """Circular convolution with the filters of a half spectrum: irfft2(rfft2(x) * otf).
+def spectral_filter_op(
+    x: torch.Tensor, otf: torch.Tensor, rows: int, columns: int, mode: str, crop: bool
+) -> torch.Tensor:
+    """Pad, convolve circularly with the filters of a half spectrum, and crop the padding where asked to.
 
     Shape:
-        x (N, C, H, W), otf (N or 1, C or 1, H, W // 2 + 1) -> (N, C, H, W)
+        x (N, C, H, W), otf (1 or N, 1 or C, H + 2 rows, (W + 2 columns) // 2 + 1) -> (N, C, H, W) if ``crop``, else
+        (N, C, H + 2 rows, W + 2 columns)
     """
-    out = torch.empty_like(x, memory_format=torch.contiguous_format)
-    for n, c in block_slices(x, *x.shape[:2]):
-        out[n, c] = torch.fft.irfft2(torch.fft.rfft2(x[n, c]).mul_(pick(otf, n, c)), s=x.shape[-2:])
+    height, width = x.shape[-2:]
+    grid = (height + 2 * rows, width + 2 * columns)
+    out = _new_output(x, rows, columns, crop)
+    for n, c in block_slices(*x.shape[:2], plane_bytes(grid, x.dtype), x.device):
+        block = pad2d(x[n, c], (columns, columns, rows, rows), mode)
+        solved = torch.fft.irfft2(torch.fft.rfft2(block).mul_(pick(otf, n, c)), s=grid)
+        out[n, c] = solved[..., rows : rows + height, columns : columns + width] if crop else solved
     return out
 
 
-@spectral_filter.register_fake
-def _(x: torch.Tensor, otf: torch.Tensor) -> torch.Tensor:
-    return torch.empty_like(x, memory_format=torch.contiguous_format)
+@spectral_filter_op.register_fake
+def _(x: torch.Tensor, otf: torch.Tensor, rows: int, columns: int, mode: str, crop: bool) -> torch.Tensor:
+    return _new_output(x, rows, columns, crop)
+
+
+def _new_output(x: torch.Tensor, rows: int, columns: int, crop: bool) -> torch.Tensor:
+    n, c, h, w = x.shape
+    return x.new_empty(n, c, h, w) if crop else x.new_empty(n, c, h + 2 * rows, w + 2 * columns)
 
 
 @torch.library.custom_op('converse_basicsr::spectral_filter_backward', mutates_args=())
-def spectral_filter_backward(
-    grad: torch.Tensor, x: torch.Tensor, otf: torch.Tensor
+def spectral_filter_backward_op(
+    grad: torch.Tensor, x: torch.Tensor, otf: torch.Tensor, rows: int, columns: int, mode: str, crop: bool
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Gradients of ``spectral_filter``: irfft2(G conj(otf)) and the cross-spectrum sum_n conj(X) G.
+    """Gradients of ``spectral_filter``: irfft2(G conj(otf)), and the cross-spectrum sum_n conj(X) G.
 
-    Every column of a half spectrum stands for two of the full one, except the first and, at even width, the last: the
-    cross-spectrum is weighted accordingly.
+    X and G are the spectra of the padded map and of ``grad``, surrounded by zeros where it was cropped. Every column of
+    a half spectrum stands for two of the full one, except the first and, at even width, the last: the cross-spectrum
+    is weighted accordingly.
     """
-    height, width = x.shape[-2:]
+    grid = (x.shape[-2] + 2 * rows, x.shape[-1] + 2 * columns)
+    padding = (columns, columns, rows, rows)
     grad_x = torch.empty_like(x, memory_format=torch.contiguous_format)
     grad_otf = torch.zeros_like(otf, memory_format=torch.contiguous_format)
-    for n, c in block_slices(x, *x.shape[:2]):
-        spectrum = torch.fft.rfft2(grad[n, c])
-        cross = torch.fft.rfft2(x[n, c]).conj_physical_().mul_(spectrum)
-        pick(grad_otf, n, c).add_(cross.sum_to_size(pick(otf, n, c).shape))
-        grad_x[n, c] = torch.fft.irfft2(spectrum.mul_(pick(otf, n, c).conj()), s=(height, width))
-    grad_otf.mul_(1 / (height * width))[..., 1 : (width + 1) // 2].mul_(2)
+    for n, c in block_slices(*x.shape[:2], plane_bytes(grid, x.dtype), x.device):
+        spectrum = torch.fft.rfft2(F.pad(grad[n, c], padding) if crop else grad[n, c])
+        # Lazy conjugation (``conj``) would get lost here under torch.compile, which disables its dispatch key.
+        cross = torch.fft.rfft2(pad2d(x[n, c], padding, mode)).conj_physical_().mul_(spectrum)
+        block = pick(grad_otf, n, c)
+        block.add_(cross.sum_to_size(block.shape))
+        spectrum.mul_(pick(otf, n, c).conj_physical())
+        grad_x[n, c] = pad2d_adjoint_(torch.fft.irfft2(spectrum, s=grid), padding, mode)
+    grad_otf.mul_(1 / (grid[0] * grid[1]))[..., 1 : (grid[1] + 1) // 2].mul_(2)
     return grad_x, grad_otf
 
 
-@spectral_filter_backward.register_fake
-def _(grad: torch.Tensor, x: torch.Tensor, otf: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+@spectral_filter_backward_op.register_fake
+def _(
+    grad: torch.Tensor, x: torch.Tensor, otf: torch.Tensor, rows: int, columns: int, mode: str, crop: bool
+) -> tuple[torch.Tensor, torch.Tensor]:
     return (
         torch.empty_like(x, memory_format=torch.contiguous_format),
         torch.empty_like(otf, memory_format=torch.contiguous_format),
@@ -142,28 +168,25 @@ def _(grad: torch.Tensor, x: torch.Tensor, otf: torch.Tensor) -> tuple[torch.Ten
 
 
 def _spectral_filter_setup(ctx: Any, inputs: tuple, output: torch.Tensor) -> None:
-    ctx.save_for_backward(*inputs)
+    x, otf, *ctx.geometry = inputs
+    ctx.save_for_backward(x, otf)
 
 
 def _spectral_filter_grad(ctx: Any, grad: torch.Tensor) -> tuple:
-    x, otf = ctx.saved_tensors
-    if not ctx.needs_input_grad[1]:
-        return spectral_filter(grad, otf.conj().resolve_conj()), None
-    return spectral_filter_backward(grad, x, otf)
+    return *spectral_filter_backward(grad, *ctx.saved_tensors, *ctx.geometry), None, None, None, None
+
+
+def _spectral_filter_backward_setup(ctx: Any, inputs: tuple, output: tuple) -> None:
+    grad, x, otf, *ctx.geometry = inputs
+    ctx.save_for_backward(grad, x, otf)
 
 
 def _spectral_filter_backward_grad(ctx: Any, u: torch.Tensor, v: torch.Tensor) -> tuple:
     # Both outputs are bilinear, <u, irfft2(G conj(otf))> + <v, cross(x, grad)>; collected by argument, the terms are
     # applications and gradients of the filter again, with u and v in the places of map and filter.
     grad, x, otf = ctx.saved_tensors
-    grad_x, grad_otf = spectral_filter_backward(grad, u, v)
-    return spectral_filter(u, otf) + spectral_filter(x, v), grad_x, grad_otf
-
-
-inverse_filter.register_autograd(_inverse_filter_grad, setup_context=_inverse_filter_setup)
-inverse_filter_backward.register_autograd(_inverse_filter_backward_grad, setup_context=_inverse_filter_backward_setup)
-spectral_filter.register_autograd(_spectral_filter_grad, setup_context=_spectral_filter_setup)
-spectral_filter_backward.register_autograd(_spectral_filter_backward_grad, setup_context=_spectral_filter_setup)
+    of_grad = spectral_filter(u, otf, *ctx.geometry) + spectral_filter(x, v, *ctx.geometry)
+    return of_grad, *spectral_filter_backward(grad, u, v, *ctx.geometry), None, None, None, None
 
 
 def _vmap_by_loop(op: Callable[..., Any]) -> Callable[..., Any]:
@@ -181,5 +204,43 @@ def _vmap_by_loop(op: Callable[..., Any]) -> Callable[..., Any]:
     return rule
 
 
-for _op in (inverse_filter, inverse_filter_backward, spectral_filter, spectral_filter_backward):
-    _op.register_vmap(_vmap_by_loop(_op))
+def _differentiable(op: Any, setup: Callable[..., None], backward: Callable[..., tuple]) -> Callable[..., Any]:
+    """Give a torch operator its derivative, also where torch's registration does not reach.
+
+    A registered formula serves autograd, ``torch.compile`` and ``torch.export``, but ``torch.func`` refuses it and
+    forward-mode tangents get lost in it without a word. There a ``torch.autograd.Function`` of the same formula takes
+    over: it works under ``torch.func.grad``, ``vmap`` and ``jacrev``, and says clearly that it has no forward mode.
+    """
+    op.register_autograd(backward, setup_context=setup)
+    function = type(
+        'ConverseFunction',
+        (torch.autograd.Function,),
+        {
+            'forward': staticmethod(lambda *args: op(*args)),
+            'setup_context': staticmethod(setup),
+            'backward': staticmethod(backward),
+            'vmap': staticmethod(_vmap_by_loop(lambda *args: call(*args))),
+        },
+    )
+
+    def call(*args: Any) -> Any:
+        return function.apply(*args) if is_transformed() else op(*args)
+
+    return call
+
+
+def is_transformed() -> bool:
+    """Whether a ``torch.func`` transform or a forward-mode level is active in eager mode."""
+    if torch.compiler.is_compiling():
+        return False
+    return torch._C._are_functorch_transforms_active() or torch.autograd.forward_ad._current_level >= 0
+
+
+inverse_filter = _differentiable(inverse_filter_op, _inverse_filter_setup, _inverse_filter_grad)
+inverse_filter_backward = _differentiable(
+    inverse_filter_backward_op, _inverse_filter_backward_setup, _inverse_filter_backward_grad
+)
+spectral_filter = _differentiable(spectral_filter_op, _spectral_filter_setup, _spectral_filter_grad)
+spectral_filter_backward = _differentiable(
+    spectral_filter_backward_op, _spectral_filter_backward_setup, _spectral_filter_backward_grad
+)

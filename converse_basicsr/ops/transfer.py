@@ -1,7 +1,8 @@
 """From a small kernel to the filter that reverses it, in float64 and without a full-size Fourier transform.
 
 With K the transfer function of the convolution, A = fold(|K|^2) the eigenvalues of T T' and C = fold(K B) the transfer
-function of T after nearest upsampling, every filter of the operator is a quotient N / (A + lam) on the grid of the input:
+function of T after nearest upsampling, every filter of the operator is a quotient N / (A + lam) on the grid of the
+input:
 
 ====================  ==============  ============================================================
 scale, ``term``        N               use
@@ -14,8 +15,8 @@ above 1, ``'data'``    1               x = x0 + T' filter(y - T x0)
 ====================  ==============  ============================================================
 
 Convention:
-    The centre of a kernel is tap (kh // 2, kw // 2) and K belongs to the circular *convolution* with it. Spectra are the half
-    spectra of ``torch.fft.rfft2`` (unnormalised forward, 1 / (H W) backward).
+    The centre of a kernel is tap (kh // 2, kw // 2) and K belongs to the circular *convolution* with it. Spectra are
+    the half spectra of ``torch.fft.rfft2`` (unnormalised forward, 1 / (H W) backward).
 """
 
 import math
@@ -65,7 +66,7 @@ class KernelSpectrum:
     def component_adjoint(self, spectrum: torch.Tensor, phase: tuple[int, int], like: torch.Tensor) -> torch.Tensor:
         """Real adjoint of ``component``: a cotangent of the spectrum becomes one of the kernel."""
         a, b = (slice(start, None, self.scale) for start in phase)
-        taps = (self.row_floor[:, a].mH @ spectrum @ self.column_floor[:, b].conj()).real
+        taps = (self.row_floor[:, a].mT @ spectrum.conj_physical() @ self.column_floor[:, b]).real
         return torch.zeros_like(like, dtype=torch.float64).slice_scatter(
             torch.zeros_like(like[..., a, :], dtype=torch.float64).slice_scatter(taps, -1, phase[1], None, self.scale),
             -2,
@@ -80,7 +81,7 @@ class KernelSpectrum:
 
     def nearest_adjoint(self, spectrum: torch.Tensor) -> torch.Tensor:
         """Real adjoint of ``nearest``."""
-        return (self.row_ceil.mH @ spectrum @ self.column_ceil.conj()).real
+        return (self.row_ceil.mT @ spectrum.conj_physical() @ self.column_ceil).real
 
 
 def inverse_filter(
@@ -113,10 +114,10 @@ def inverse_filter(
 def inverse_filter_vjp(
     grad: torch.Tensor, kernel: torch.Tensor, lam: torch.Tensor, scale: int, term: str, width: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Gradients of kernel and lam for a gradient of ``inverse_filter``, in float64.
+    """Gradients of kernel and lam for one of the filter, in float64.
 
-    With q = grad / (A + lam) and t = Re(conj(q) N / (A + lam)), a change of the filter costs Re(conj(q) dN) - t (dA + dlam);
-    the adjoint DFTs of the two take it to the taps. Made of differentiable operations only, so that it can be
+    With q = grad / (A + lam) and t = Re(conj(q) N / (A + lam)), a change of the filter costs Re(conj(q) dN) - t (dA +
+    dlam); the adjoint DFTs of the two take it to the taps. Made of differentiable operations only, so that it can be
     differentiated again.
 
     Shape:
@@ -130,13 +131,13 @@ def inverse_filter_vjp(
     if scale > 1:
         numerator = 1 - spectrum.nearest(kernel) if term == 'both' else torch.ones_like(q)
     else:
-        numerator = {'both': parts[0].conj() + lam, 'data': parts[0].conj(), 'prior': lam + 0j}[term]
-    t = (q.conj() * numerator).real / weight
+        numerator = {'both': parts[0].conj_physical() + lam, 'data': parts[0].conj_physical(), 'prior': lam + 0j}[term]
+    t = (q.conj_physical() * numerator).real / weight
     cotangents = [-2 * t * part for part in parts]
     grad_lam = -t
     if scale == 1:
         if term != 'prior':
-            cotangents[0] = cotangents[0] + q.conj()
+            cotangents[0] = cotangents[0] + q.conj_physical()
         if term != 'data':
             grad_lam = grad_lam + q.real
     grad_kernel = sum(

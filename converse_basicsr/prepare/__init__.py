@@ -7,9 +7,18 @@ Each sub-command is one module with ``SUMMARY``, ``EXAMPLES``, ``add_arguments``
 import argparse
 import importlib
 
-from converse_basicsr.prepare.arguments import positive_int
+from converse_basicsr.commands import add_commands
+from converse_basicsr.prepare.arguments import INTERRUPTED
 
 SUMMARY = 'turn folders of images into the training and test sets that the option files name'
+EXAMPLES = """\
+examples:
+  basicsr prepare demo
+  basicsr prepare div2k --root datasets/DIV2K
+  basicsr prepare sr --input photographs --output datasets/photographs --scale 4
+  basicsr prepare testset --input Set5 --output datasets/Set5 --scale 4
+  basicsr prepare COMMAND --help
+"""
 
 COMMANDS = {
     'sr': 'converse_basicsr.prepare.sr',
@@ -26,31 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     Args:
         parser: Parser of ``basicsr prepare``; its ``prog`` heads the examples in the help texts.
     """
-    subparsers = parser.add_subparsers(dest='prepare_command', metavar='COMMAND', required=True)
-    for name, module_name in COMMANDS.items():
-        module = importlib.import_module(module_name)
-        subparser = subparsers.add_parser(
-            name,
-            help=module.SUMMARY,
-            description=f'{module.SUMMARY[0].upper()}{module.SUMMARY[1:]}.',
-            epilog=module.EXAMPLES,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        module.add_arguments(subparser)
-        subparser.add_argument(
-            '--overwrite',
-            action='store_true',
-            help='replace a finished result, and drop an unfinished one made with other parameters',
-        )
-        subparser.add_argument(
-            '--skip-bad', action='store_true', help='leave unusable images out instead of stopping at the end'
-        )
-        subparser.add_argument(
-            '--workers',
-            type=positive_int,
-            metavar='N',
-            help='processes that read, resize and encode (default: one for each CPU)',
-        )
+    add_commands(parser, COMMANDS, dest='prepare_command')
 
 
 def run(args: argparse.Namespace) -> int:
@@ -65,4 +50,7 @@ def run(args: argparse.Namespace) -> int:
     Raises:
         UserError: If something has to be put right by the user first.
     """
-    return importlib.import_module(COMMANDS[args.prepare_command]).run(args)
+    try:
+        return importlib.import_module(COMMANDS[args.prepare_command]).run(args)
+    except KeyboardInterrupt:  # before the work began; the work itself says what it keeps
+        return INTERRUPTED

@@ -9,6 +9,9 @@ from converse_basicsr.errors import UserError
 
 SCALES = (2, 3, 4, 8)
 
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
+
 
 def positive_int(text: str) -> int:
     """Parse an integer of at least 1 for argparse, whose error message names this rule."""
@@ -40,6 +43,24 @@ def add_grid(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         '--step', type=positive_int, default=240, metavar='PX', help='distance between sub-images (default: 240)'
+    )
+
+
+def add_job_options(parser: argparse.ArgumentParser) -> None:
+    """Add ``--workers``, ``--overwrite`` and ``--skip-bad``, which every command that makes a data set has."""
+    parser.add_argument(
+        '--workers',
+        type=positive_int,
+        metavar='N',
+        help='processes that read, resize and encode (default: one for each CPU)',
+    )
+    parser.add_argument(
+        '--overwrite',
+        action='store_true',
+        help='replace a finished result, and drop an unfinished one made with other parameters',
+    )
+    parser.add_argument(
+        '--skip-bad', action='store_true', help='leave unusable images out instead of stopping at the end'
     )
 
 

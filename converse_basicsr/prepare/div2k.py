@@ -5,9 +5,9 @@ from pathlib import Path
 
 from converse_basicsr.errors import UserError
 from converse_basicsr.prepare import sr
-from converse_basicsr.prepare.arguments import add_grid, add_scale
+from converse_basicsr.prepare.arguments import add_grid, add_job_options, add_scale
 
-SUMMARY = 'the same for a downloaded DIV2K, under the names that the option files use'
+SUMMARY = 'cut a downloaded DIV2K into training pairs, under the names that the option files use'
 
 URL = 'https://data.vision.ee.ethz.ch/cvl/DIV2K/DIV2K_train_HR.zip'
 NUM_IMAGES = 800
@@ -37,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_scale(parser)
     add_grid(parser)
+    add_job_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:

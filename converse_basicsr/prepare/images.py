@@ -86,7 +86,7 @@ def safe_key(stem: str) -> str:
         >>> safe_key('0001x4')
         '0001x4'
         >>> safe_key('img.v2')
-        'img_v2-eac25f97'
+        'img_v2-793ed476'
     """
     cleaned = re.sub(r'[^A-Za-z0-9_-]', '_', stem)
     if cleaned == stem:
@@ -144,9 +144,12 @@ def read_image(path: Path) -> tuple[np.ndarray, list[str]]:
     data = path.read_bytes()
     _check_file(data)
     # From memory: cv2.imread cannot open names outside the system's code page on Windows.
-    image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        raise BadImage(f'cannot be decoded by OpenCV: {error.err}') from error
     if image is None:
-        raise BadImage('is damaged: OpenCV cannot decode it')
+        raise BadImage('cannot be decoded by OpenCV: save it anew, as PNG')
     notes = []
     if image.dtype == np.uint16:
         notes.append(WAS_16_BIT)
@@ -181,6 +184,8 @@ def _check_file(data: bytes) -> None:
                     image.verify()  # every chunk's checksum, without decoding
                 else:
                     image.load()
+    except Image.DecompressionBombError as error:
+        raise BadImage('is too large to be opened safely: cut it into parts') from error
     except Exception as error:  # Pillow's decoders raise almost every class on damaged data
         raise BadImage(f'is damaged: {error}') from error
     if mode == 'CMYK':

@@ -1,9 +1,9 @@
 """Make a data set so that it is complete or absent: resumable after a kill, never overwritten silently.
 
-While the work goes on everything lies in ``OUTPUT/NAME.partial``: the unfinished LMDBs and folders, ``record.json`` with
-the parameters, and ``journal.jsonl`` with one line for each image whose results are on the disk. A repeated command reads
-the journal and goes on. At the end the parts are checked and renamed into ``OUTPUT``, and ``OUTPUT/NAME.json`` records
-what was made from what; it appears last, so it also says that the data set is complete.
+While the work goes on everything lies in ``OUTPUT/NAME.partial``: the unfinished LMDBs and folders, ``record.json``
+with the parameters, and ``journal.jsonl`` with one line for each image whose results are on the disk. A repeated
+command reads the journal and goes on. At the end the parts are checked and renamed into ``OUTPUT``, and
+``OUTPUT/NAME.json`` records what was made from what; it appears last, so it also says that the data set is complete.
 """
 
 import contextlib
@@ -22,18 +22,19 @@ import lmdb
 from tqdm import tqdm
 
 from converse_basicsr.errors import UserError
+from converse_basicsr.prepare.arguments import INTERRUPTED
 from converse_basicsr.prepare.folder_writer import FolderWriter
 from converse_basicsr.prepare.images import GREY
 from converse_basicsr.prepare.lmdb_writer import LmdbWriter, check_lmdb
 from converse_basicsr.prepare.tasks import Outcome, Task
-from converse_basicsr.prepare.workers import run_tasks
+from converse_basicsr.prepare.workers import count_cpus, run_tasks
 
 COMMIT_BYTES = 32 * 2**20
 COMMIT_SECONDS = 5.0
 """A kill loses at most this much work; more frequent commits would wait for the disk more often."""
 
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells have it."""
+DISK_FULL_BYTES = 4 * COMMIT_BYTES
+"""With less room than this a failed commit means a full disk: a commit is a little larger than COMMIT_BYTES."""
 
 NAMES_SHOWN = 5
 
@@ -99,18 +100,20 @@ def run_job(job: Job, *, workers: int | None, overwrite: bool, skip_bad: bool) -
             return 0
         with _locked(job):
             if not _publishing(job):
-                _make(job, workers or os.cpu_count() or 1, overwrite, skip_bad)
+                _make(job, workers or count_cpus(), overwrite, skip_bad)
             record = _publish(job)
         _report(job, record)
         return 0
     except KeyboardInterrupt:
         print(f'\nstopped; the work so far is kept in {job.work}: repeat the command to go on', file=sys.stderr)
         return INTERRUPTED
-    except lmdb.DiskError as error:
-        raise _disk_full(job) from error
     except lmdb.Error as error:
+        # LMDB calls a write that the disk took only in part an input/output error, so its class does not tell.
+        if isinstance(error, lmdb.DiskError) or _free_bytes(job.output) < DISK_FULL_BYTES:
+            raise _disk_full(job) from error
         raise UserError(
-            f'{job.work}: the database cannot be written: {error}; delete that folder to start anew'
+            f'{job.work}: the database cannot be written: {error}; repeat the command, and delete that folder if it '
+            'fails again'
         ) from error
     except OSError as error:
         if error.errno in _DISK_FULL:
@@ -119,11 +122,16 @@ def run_job(job: Job, *, workers: int | None, overwrite: bool, skip_bad: bool) -
 
 
 def _disk_full(job: Job) -> UserError:
-    free = shutil.disk_usage(job.output).free
+    free = _size_text(_free_bytes(job.output))
     return UserError(
-        f'the disk of {job.output} is full ({_size_text(free)} free): the work so far is kept in {job.work}, '
-        'make room and repeat the command to go on'
+        f'the disk of {job.output} is full ({free} free): the work so far is kept in {job.work}, make room and '
+        'repeat the command to go on'
     )
+
+
+def _free_bytes(path: Path) -> int:
+    """Tell how much room the disk has on which a path is, or would be if it existed."""
+    return shutil.disk_usage(next(p for p in (path, *path.resolve().parents) if p.exists())).free
 
 
 def _is_finished(job: Job) -> bool:
@@ -221,8 +229,9 @@ def _make(job: Job, workers: int, overwrite: bool, skip_bad: bool) -> None:
                 'Put them right and repeat the command, or leave them out with --skip-bad'
             )
         if not any(line['entries'].get(name) for line in done.values() for name in job.members):
+            reasons = _listing(_note_texts(done, len(job.tasks)))
             raise UserError(
-                f'nothing to write: every image was left out ({_listing(_note_texts(done, len(job.tasks)))})'
+                f'nothing to write: every image was left out ({reasons}): give other images, or a smaller --crop'
             )
         for writer in writers.values():
             writer.finish()
@@ -263,7 +272,7 @@ def _resume(job: Job, overwrite: bool) -> dict[str, dict]:
             difference = f'from images of which {len(changed)} have changed or gone (the first is {min(changed)})'
         if not difference:
             return done
-        if not overwrite:
+        if not overwrite and any(line['entries'] for line in done.values()):
             raise UserError(
                 f'{job.work} holds unfinished work {difference}: repeat the command it came from to finish it, '
                 'delete that folder, or drop it with --overwrite'
@@ -420,5 +429,9 @@ def _listing(texts: list[str]) -> str:
     return ', '.join(texts[:NAMES_SHOWN]) + (f' and {more} more' if more > 0 else '')
 
 
-def _size_text(size: int) -> str:
-    return f'{size / 2**20:.1f} MiB' if size < 2**30 else f'{size / 2**30:.1f} GiB'
+def _size_text(size: float) -> str:
+    for unit in ('KiB', 'MiB'):
+        size /= 1024
+        if size < 1024:
+            return f'{size:.1f} {unit}'
+    return f'{size / 1024:.1f} GiB'

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from converse_basicsr.prepare.arguments import add_grid, add_scale, check_grid, sorted_scales
+from converse_basicsr.prepare.arguments import add_grid, add_job_options, add_scale, check_grid, sorted_scales
 
 SUMMARY = 'cut photographs into training pairs for super-resolution (LMDB)'
 
@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_scale(parser)
     add_grid(parser)
+    add_job_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:

@@ -1,6 +1,7 @@
 """What a worker process makes of one image: pairs of sub-images, or pairs of whole images."""
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -39,11 +40,12 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Task:
+class Task(ABC):
     """Work on one source; subclasses say what. A task is sent to a worker process, so it holds plain values only."""
 
     source: Source
 
+    @abstractmethod
     def make(self, image: np.ndarray) -> tuple[list[Entry], list[str]]:
         """Make the entries.
 
@@ -56,7 +58,6 @@ class Task:
         Raises:
             BadImage: If nothing can be made from this image.
         """
-        raise NotImplementedError
 
     def __call__(self) -> Outcome:
         """Read the source and make its entries; a bad image is an outcome, not an exception."""

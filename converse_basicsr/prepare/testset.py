@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from converse_basicsr.prepare.arguments import add_scale, sorted_scales
+from converse_basicsr.prepare.arguments import add_job_options, add_scale, sorted_scales
 
 SUMMARY = 'make the ground truth and 8-bit low-resolution folders of a test set'
 
@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--output', type=Path, metavar='FOLDER', help='folder for the two folders (default: the input folder)'
     )
     add_scale(parser)
+    add_job_options(parser)
 
 
 def run(args: argparse.Namespace) -> int:

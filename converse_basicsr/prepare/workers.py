@@ -1,20 +1,33 @@
 """Run tasks in worker processes, in order, with bounded memory, and without orphans."""
 
+import contextlib
 import multiprocessing
 import multiprocessing.connection
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from typing import Any
 
 from converse_basicsr.errors import UserError
 from converse_basicsr.prepare.tasks import Outcome, Task
 
 LOOKAHEAD = 2
 """Tasks under way beyond one for each worker: keeps the workers busy while one slow image holds back the order."""
+
+_stop: Any = None
+"""In a worker: the shared flag that says that no more results are wanted."""
+
+
+def count_cpus() -> int:
+    """Count the CPUs that this process may use; batch systems and containers often allow fewer than there are."""
+    if hasattr(os, 'sched_getaffinity'):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def run_tasks(tasks: Iterable[Task], *, workers: int) -> Iterator[tuple[Task, Outcome]]:
@@ -38,23 +51,45 @@ def run_tasks(tasks: Iterable[Task], *, workers: int) -> Iterator[tuple[Task, Ou
         return
     # Spawned everywhere: a fork would copy the locks of this process's threads (tqdm, torch, OpenCV) in any state.
     context = multiprocessing.get_context('spawn')
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
-    under_way: deque = deque()
+    # Without a lock, which a worker killed at the wrong moment would keep for ever.
+    stop = context.RawValue('b', 0)
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(stop,))
+    under_way: deque[tuple[Task, Future[Outcome]]] = deque()
     try:
         for task in tasks:
-            under_way.append((task, pool.submit(_run_task, task)))
+            with _interrupts_delayed():  # submitting starts processes
+                under_way.append((task, pool.submit(_run_in_worker, task)))
             if len(under_way) >= workers + LOOKAHEAD:
                 done, future = under_way.popleft()
                 yield done, future.result()
         while under_way:
             done, future = under_way.popleft()
             yield done, future.result()
+    except KeyboardInterrupt:
+        print('\nstopping after the images in hand', file=sys.stderr)
+        raise
     except BrokenProcessPool as error:
         raise UserError(
             'a worker process died, perhaps because the memory was used up: repeat the command with fewer --workers'
         ) from error
     finally:
+        # After Ctrl-C or an error the workers finish the image in hand, no more. Killing one while it sends a result
+        # would leave the pool waiting for the rest of it.
+        stop.value = 1
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextlib.contextmanager
+def _interrupts_delayed() -> Iterator[None]:
+    """Hold Ctrl-C back for a moment, so that new processes inherit a mask and never see it; this one sees it after."""
+    if not hasattr(signal, 'pthread_sigmask'):  # Windows
+        yield
+        return
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def _run_task(task: Task) -> Outcome:
@@ -68,9 +103,15 @@ def _run_task(task: Task) -> Outcome:
         raise UserError(f'{task.source.path}: {type(error).__name__}: {error}') from error
 
 
-def _start_worker() -> None:
+def _run_in_worker(task: Task) -> Outcome:
+    return Outcome(bad='was not looked at') if _stop.value else _run_task(task)
+
+
+def _start_worker(stop: Any) -> None:
     """Leave Ctrl-C to the parent, end with it, and use one thread: the workers themselves fill the CPUs."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    global _stop
+    _stop = stop
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # for Windows, which has no masks
     threading.Thread(target=_exit_with_parent, daemon=True).start()
     import cv2
     import torch

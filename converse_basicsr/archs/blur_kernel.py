@@ -1,12 +1,6 @@
-"""Checks of what the non-blind networks are told about the degradation."""
+"""The check of the blur kernels that the non-blind networks are given."""
 
 import torch
-
-
-def check_scale(scale: int) -> None:
-    """Raise ValueError unless ``scale`` is a positive integer."""
-    if not isinstance(scale, int) or scale < 1:
-        raise ValueError(f'scale must be a positive integer, got {scale!r}')
 
 
 def check_kernel(kernel: torch.Tensor, batch: int, size: int | None = None) -> None:

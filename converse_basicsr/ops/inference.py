@@ -1,0 +1,77 @@
+"""The operator without gradients: padding, solve and crop block by block, with stored filters."""
+
+import torch
+
+from converse_basicsr.ops import sampling, transfer
+from converse_basicsr.ops.blocking import block_slices, pick, plane_bytes
+from converse_basicsr.ops.cache import filter_cache
+from converse_basicsr.ops.library import build_filter, complex_dtype
+from converse_basicsr.ops.padding import pad2d
+
+
+def solve_in_blocks(
+    x: torch.Tensor,
+    kernel: torch.Tensor,
+    lam: torch.Tensor,
+    scale: int,
+    rows: int,
+    columns: int,
+    mode: str,
+    owner: object | None = None,
+) -> torch.Tensor:
+    """Pad, reverse, crop: ``Converse2D`` where it needs FFTs, with nothing batch-sized but the output.
+
+    Args:
+        x: Feature map (N, C, H, W).
+        kernel: Kernel (1 or N, C, kh, kw).
+        lam: Regularisation weight (1 or N, C, 1, 1).
+        scale: Upsampling factor.
+        rows: Padding above and below.
+        columns: Padding left and right.
+        mode: One of the padding modes.
+        owner: With whom the stored filter goes, if not None.
+    """
+    num, channels, height, width = x.shape
+    grid = (height + 2 * rows, width + 2 * columns)
+    work = torch.promote_types(x.dtype, torch.float32)
+    out = x.new_empty(num, channels, scale * height, scale * width)
+    filters = None
+    dtype = complex_dtype(work)
+    if x.device.type == 'cpu':
+        size = kernel.shape[1] * grid[0] * (grid[1] // 2 + 1) * dtype.itemsize
+        filters = filter_cache.get(
+            kernel,
+            lam,
+            (scale, grid, dtype),
+            size,
+            lambda stored_kernel, stored_lam: build_filter(stored_kernel, stored_lam, scale, *grid, 'both', dtype),
+            owner,
+        )
+    taps = kernel.to(work) if scale > 1 else None
+    for n, c in block_slices(num, channels, plane_bytes(grid, work), x.device):
+        block = pad2d(x[n, c].to(work), (columns, columns, rows, rows), mode)
+        if filters is None:
+            otf = transfer.inverse_filter(pick(kernel, n, c), pick(lam, n, c), scale, *grid).to(dtype)
+        else:
+            otf = pick(filters, n, c)
+        solved = torch.fft.irfft2(torch.fft.rfft2(block).mul_(otf), s=grid)
+        if scale > 1:
+            solved = sampling.blur_and_decimate_adjoint(solved, pick(taps, n, c), scale)
+            solved.unflatten(-1, (-1, scale)).unflatten(-3, (-1, scale)).add_(block[:, :, :, None, :, None])
+        out[n, c] = solved[..., scale * rows : scale * (rows + height), scale * columns : scale * (columns + width)]
+    return out
+
+
+@torch.library.custom_op('converse_basicsr::solve', mutates_args=())
+def solve_op(
+    x: torch.Tensor, kernel: torch.Tensor, lam: torch.Tensor, scale: int, rows: int, columns: int, mode: str
+) -> torch.Tensor:
+    """``solve_in_blocks`` as one node of a compiled or exported graph, stored filters included; it has no gradient."""
+    return solve_in_blocks(x, kernel, lam, scale, rows, columns, mode)
+
+
+@solve_op.register_fake
+def _(
+    x: torch.Tensor, kernel: torch.Tensor, lam: torch.Tensor, scale: int, rows: int, columns: int, mode: str
+) -> torch.Tensor:
+    return x.new_empty(*x.shape[:2], scale * x.shape[2], scale * x.shape[3])

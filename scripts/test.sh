@@ -1,0 +1,14 @@
+#!/usr/bin/env bash
+# Install into .venv-test, then lint and test.
+#   bash scripts/test.sh [PYTEST ARGUMENTS]
+# Tests on the public test images and released weights run where CONVERSE_BASICSR_DATA names their folder.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+bash scripts/install.sh .venv-test dev
+export PATH=$PWD/.venv-test/bin:$PATH
+
+ruff check .
+ruff format --check .
+# The suite runs many tiny networks: one thread each is faster than several that wait for each other.
+OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} python -m pytest "$@"
