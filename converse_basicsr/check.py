@@ -142,8 +142,10 @@ def dataset_problems(option_file: OptionFile, name: str) -> list[str]:
     remedy = dataset.get('prepare') or 'basicsr prepare --help'
     is_lmdb = (dataset.get('io_backend') or {}).get('type') == 'lmdb'
     problems = []
-    for key, value in dataset.items():
-        if not key.startswith(('dataroot', 'meta_info')) or not isinstance(value, str):
+    named = [(key, value) for key, value in dataset.items() if key.startswith(('dataroot', 'meta_info'))]
+    named += [('kernels', value) for value in dataset.get('kernels') or []]
+    for key, value in named:
+        if not isinstance(value, str):
             continue
         path = Path(value).expanduser()
         if not path.exists():

@@ -167,7 +167,7 @@ def caption_panels(
 def print_table(rows: list[Row]) -> None:
     """Print the scores an image and the mean of each data set."""
     width = max(len(f'{row.dataset} {row.image}') for row in rows)
-    print(f'\n{"":<{width}}  metric     bicubic  network     gain')
+    print(f'\n{"":<{width}}  metric    baseline  network     gain')
     for dataset in dict.fromkeys(row.dataset for row in rows):
         of_set = [row for row in rows if row.dataset == dataset]
         for metric in of_set[0].scores:

@@ -1,6 +1,9 @@
 """The option files that come with the package."""
 
+import importlib.util
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import yaml
@@ -49,3 +52,32 @@ def test_every_data_set_says_how_it_is_made(name: str) -> None:
     for section in read_option_file(FILES[name]).options['datasets'].values():
         program, command, *_ = section['prepare'].split()
         assert (program, command in COMMANDS) == ('basicsr', True)
+
+
+def load_generator() -> ModuleType:
+    path = Path(__file__).parents[1] / 'scripts/make_options.py'
+    spec = importlib.util.spec_from_file_location('make_options', path)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # its dataclass looks itself up
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_files_of_the_tables_are_what_their_templates_give() -> None:
+    generator = load_generator()
+    for name, text in generator.option_files().items():
+        assert FILES[name].read_text(encoding='utf-8') == text, f'run scripts/make_options.py: {name} differs'
+
+
+def test_twins_differ_in_their_network_only() -> None:
+    generator = load_generator()
+    for table in ('dncnn', 'srresnet', 'usrnet'):
+        contents = []
+        for row in generator.ROWS:
+            if row.table == table:
+                options = read_option_file(FILES[f'{row.name}.yml']).options
+                assert options.pop('name') == row.name
+                assert options.pop('network_g') == row.network
+                contents.append(options)
+        assert len(contents) > 3
+        assert all(content == contents[0] for content in contents)

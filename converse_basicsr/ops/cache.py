@@ -1,14 +1,12 @@
 """A process-wide store of filters, checked against the very values they were made from.
 
 Version counters cannot tell whether a filter is stale: the moving average of weights in most training code writes
-through
-``param.data``, which counts nothing. So an entry keeps a copy of its kernel and lam (a few thousand numbers), serves
-its filter only to equal ones, and builds it from the copy. There is nothing to invalidate: an optimizer step,
-``load_state_dict`` or a write by whatever path changes the values and thereby misses. Modules hold no reference to the
-store, hence copying, pickling and replicating them is safe.
+through ``param.data``, which counts nothing. So an entry keeps a copy of its kernel and lam (a few thousand numbers),
+serves its filter only to equal ones, and builds it from the copy. There is nothing to invalidate: an optimizer step,
+``load_state_dict`` or a write by whatever path changes the values and thereby misses. Modules hold no reference to
+the store, hence copying, pickling and replicating them is safe.
 
-The comparison takes microseconds on a CPU. A GPU would have to be waited for, so filters there are not kept but
-rebuilt.
+The comparison takes microseconds on a CPU. A GPU would have to be waited for, so there filters are rebuilt, not kept.
 """
 
 import threading

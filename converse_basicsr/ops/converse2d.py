@@ -62,7 +62,13 @@ def converse2d(
         torch.Size([2, 3, 16, 16])
     """
     _check(x, kernel, lam, scale, x0)
+    # One leading shape for kernel and lam; where one of them is broadcast, autograd sums its gradient.
+    lead = torch.broadcast_shapes(kernel.shape[:2], lam.shape[:2])
+    kernel, lam = kernel.expand(*lead, -1, -1), lam.expand(*lead, -1, -1)
+    needs_transform = max(kernel.shape[-2:]) > scale
     with _full_precision(x.device.type):
+        if x0 is None and needs_transform and not torch.compiler.is_compiling() and not _records_graph(x, kernel, lam):
+            return solve_in_blocks(x, kernel, lam, scale, 0, 0, 'circular', keep_filter=False)
         return _solve(x, kernel, lam, scale, x0)
 
 
@@ -174,7 +180,9 @@ class Converse2D(nn.Module):
     @property
     def lam(self) -> torch.Tensor:
         """The regularisation weight, (1, C, 1, 1)."""
-        return torch.sigmoid(self.bias - LAM_LOGIT_SHIFT) + self.eps
+        # A half-precision module would round lam, and with it the filter, to two or three digits.
+        logit = self.bias.to(torch.promote_types(self.bias.dtype, torch.float32)) - LAM_LOGIT_SHIFT
+        return torch.sigmoid(logit) + self.eps
 
     def extra_repr(self) -> str:
         """The arguments, as ``print`` shows them."""
@@ -193,16 +201,13 @@ def _solve(
     padding: tuple[int, int] = (0, 0),
     padding_mode: str = 'circular',
 ) -> torch.Tensor:
-    """The differentiable solve on checked arguments with autocast off; padded before and cropped after."""
+    """Pad, solve, crop in recordable steps, for kernel and lam of the same leading shape and with autocast off."""
     work = torch.promote_types(x.dtype, torch.float32)
     y = x.to(work)
     if x0 is None and _has_gains(kernel, scale):
         # Sample by sample: padding would have no influence.
         gains = sampling.block_gains(kernel.double(), lam.double(), scale).to(work)
         return sampling.scale_blocks(y, gains, scale).to(x.dtype)
-    # One leading shape for kernel and lam; where one of them is broadcast, autograd sums its gradient.
-    lead = torch.broadcast_shapes(kernel.shape[:2], lam.shape[:2])
-    kernel, lam = kernel.expand(*lead, -1, -1), lam.expand(*lead, -1, -1)
     rows, columns = padding
     grid = (y.shape[-2] + 2 * rows, y.shape[-1] + 2 * columns)
 

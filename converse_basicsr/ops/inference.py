@@ -17,18 +17,22 @@ def solve_in_blocks(
     rows: int,
     columns: int,
     mode: str,
+    *,
+    keep_filter: bool = True,
     owner: object | None = None,
 ) -> torch.Tensor:
     """Pad, reverse, crop: ``Converse2D`` where it needs FFTs, with nothing batch-sized but the output.
 
     Args:
         x: Feature map (N, C, H, W).
-        kernel: Kernel (1 or N, C, kh, kw).
-        lam: Regularisation weight (1 or N, C, 1, 1).
+        kernel: Kernel (1 or N, 1 or C, kh, kw).
+        lam: Regularisation weight, of the same leading shape as the kernel.
         scale: Upsampling factor.
         rows: Padding above and below.
         columns: Padding left and right.
         mode: One of the padding modes.
+        keep_filter: Whether the filter is likely to be needed again: that of parameters is, that of a predicted kernel
+            is not.
         owner: With whom the stored filter goes, if not None.
     """
     num, channels, height, width = x.shape
@@ -37,7 +41,7 @@ def solve_in_blocks(
     out = x.new_empty(num, channels, scale * height, scale * width)
     filters = None
     dtype = complex_dtype(work)
-    if x.device.type == 'cpu':
+    if keep_filter and x.device.type == 'cpu':
         size = kernel.shape[1] * grid[0] * (grid[1] // 2 + 1) * dtype.itemsize
         filters = filter_cache.get(
             kernel,

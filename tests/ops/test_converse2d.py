@@ -65,7 +65,9 @@ def test_equals_the_dense_solution(scale, size, taps, lead, lam_lead, with_x0, s
     lam = torch.rand(*lam_lead, 1, 1, dtype=torch.float64, generator=generator) + 0.01
     grid = (scale * size[0], scale * size[1])
     x0 = torch.randn(2, 2, *grid, dtype=torch.float64, generator=generator) if with_x0 else None
-    assert relative(converse2d(y, kernel, lam, scale, x0), dense(y, kernel, lam, scale, x0)) < 1e-9
+    expected = dense(y, kernel, lam, scale, x0)
+    assert relative(converse2d(y, kernel, lam, scale, x0), expected) < 1e-9
+    assert relative(converse2d(y.requires_grad_(), kernel, lam, scale, x0), expected) < 1e-9
 
 
 @pytest.mark.parametrize('scale', range(1, 9))
@@ -96,7 +98,26 @@ def test_a_batch_equals_its_singles():
     x, kernel, lam = torch.randn(5, 7, 13, 11), torch.randn(5, 7, 4, 3), torch.rand(5, 1, 1, 1) + 0.01
     together = converse2d(x, kernel, lam, 2)
     for i in range(5):
-        torch.testing.assert_close(together[i : i + 1], converse2d(x[i : i + 1], kernel[i : i + 1], lam[i : i + 1], 2))
+        single = converse2d(x[i : i + 1], kernel[i : i + 1], lam[i : i + 1], 2)
+        torch.testing.assert_close(together[i : i + 1], single)
+
+
+@pytest.mark.parametrize('scale', [1, 2])
+def test_blocks_cut_anywhere_give_the_same(scale, monkeypatch):
+    torch.manual_seed(0)
+    x, lam = torch.randn(3, 5, 8, 9), torch.rand(1, 1, 1, 1) + 0.01
+    for kernel in (torch.randn(1, 5, 3, 4), torch.randn(3, 1, 3, 4), torch.randn(3, 5, 3, 4)):
+        inputs = [t.clone().requires_grad_() for t in (x, kernel, lam)]
+        whole = converse2d(*inputs, scale)
+        gradients = torch.autograd.grad(whole.square().sum(), inputs)
+        for num_bytes in (1, 2 * 8 * 9 * 4, 7 * 8 * 9 * 4):
+            monkeypatch.setattr('converse_basicsr.ops.blocking.BLOCK_BYTES', num_bytes)
+            torch.testing.assert_close(converse2d(x, kernel, lam, scale), whole.detach())
+            cut = converse2d(*inputs, scale)
+            torch.testing.assert_close(cut, whole)
+            for ours, theirs in zip(torch.autograd.grad(cut.square().sum(), inputs), gradients):
+                torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
+            monkeypatch.undo()
 
 
 @pytest.mark.parametrize('scale', [1, 2, 3])

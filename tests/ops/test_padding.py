@@ -22,11 +22,14 @@ def test_circular_wraps_as_often_as_it_takes():
             assert padded[0, 0, i, j] == x[0, 0, (i - 3) % 2, (j - 7) % 3]
 
 
-@pytest.mark.parametrize('mode', PADDING_MODES)
-@pytest.mark.parametrize('padding', [*PADDINGS, (9, 14, 11, 7)])
+@pytest.mark.parametrize(
+    ('mode', 'padding'),
+    [
+        *((mode, padding) for mode in PADDING_MODES for padding in PADDINGS),
+        *((mode, (9, 14, 11, 7)) for mode in PADDING_MODES if mode != 'reflect'),
+    ],
+)
 def test_adjoint(mode, padding):
-    if mode == 'reflect' and max(padding) > 5:
-        pytest.skip('reflection wider than the map is refused')
     x = torch.randn(2, 3, 5, 6, dtype=torch.float64)
     padded = pad2d(x, padding, mode)
     y = torch.randn_like(padded)

@@ -1,0 +1,217 @@
+"""Write the option files of the paper's tables from one template a table, so that twins differ in their network only.
+
+python scripts/make_options.py            # rewrites options/*.yml and options/test/*.yml
+python scripts/make_options.py --check    # exit status 1 if a file is not what its template gives
+"""
+
+import argparse
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from string import Template
+
+ROOT = Path(__file__).resolve().parents[1]
+TEMPLATES = Path(__file__).parent / 'option_templates'
+
+AUTHORS = "model_zoo of the repository cszn/ConverseNet, by the paper's authors"
+KAIR = 'model_zoo of the repository cszn/KAIR'
+
+
+@dataclass
+class Row:
+    """One row of a table: a network to train and to test.
+
+    Attributes:
+        table: Template of its files.
+        name: Name of its files.
+        title: Name in the paper.
+        published: What the paper says of it.
+        network: Arguments of ``network_g``, in order.
+        released: Released weights and where they are from, if there are any.
+        released_network: Arguments in which the released network differs.
+    """
+
+    table: str
+    name: str
+    title: str
+    published: str
+    network: dict[str, object]
+    released: tuple[str, str] | None = None
+    released_network: dict[str, object] = field(default_factory=dict)
+
+
+DNCNN_BLOCKS = {'num_in_ch': 1, 'num_out_ch': 1, 'num_feat': 64, 'num_block': 20, 'kernel_size': 5}
+SR_BLOCKS = {'num_in_ch': 3, 'num_out_ch': 3, 'num_feat': 64, 'num_block': 16, 'kernel_size': 5, 'upscale': 4}
+SR_PLAIN = {'num_in_ch': 3, 'num_out_ch': 3, 'num_feat': 64, 'num_block': 16, 'upscale': 4}
+DEBLUR = {'num_in_ch': 3, 'num_out_ch': 3, 'num_feat': 64, 'num_block': 7, 'num_iter': 5, 'kernel_size': 3}
+USR = {**DEBLUR, 'blur_kernel_size': 7}
+
+NOT_IN_TABLE = "not in the paper's tables"
+
+ROWS = [
+    Row(
+        'dncnn',
+        'dncnn_gray25',
+        'DnCNN',
+        'published: 30.43 dB on Set12, 29.23 dB on BSD68',
+        {'type': 'DnCNN', 'num_in_ch': 1, 'num_out_ch': 1, 'num_feat': 64, 'num_layer': 17, 'norm': 'bn'},
+        ('dncnn_25.pth', KAIR),
+        {'norm': 'none'},  # its batch normalisations are merged into the convolutions
+    ),
+    Row(
+        'dncnn',
+        'conv_dncnn_gray25',
+        'Conv-DnCNN',
+        'published: 30.64 dB on Set12, 29.30 dB on BSD68',
+        {'type': 'ConverseDnCNN', **DNCNN_BLOCKS, 'operator': 'conv'},
+    ),
+    Row(
+        'dncnn',
+        'convt_dncnn_gray25',
+        'ConvT-DnCNN',
+        'published: 30.61 dB on Set12, 29.29 dB on BSD68',
+        {'type': 'ConverseDnCNN', **DNCNN_BLOCKS, 'operator': 'convtranspose'},
+    ),
+    Row(
+        'dncnn',
+        'converse_dncnn_gray25',
+        'Converse-DnCNN',
+        'published: 30.70 dB on Set12, 29.36 dB on BSD68',
+        {'type': 'ConverseDnCNN', **DNCNN_BLOCKS, 'operator': 'converse'},
+        ('converse_dncnn.pth', AUTHORS),
+        {'kernel_size': 7},  # the paper's table gives the parameter count of kernel size 5
+    ),
+    Row(
+        'srresnet',
+        'srresnet_x4',
+        'SRResNet',
+        'published: 32.21 dB on Set5',
+        {'type': 'MSRResNet', **SR_PLAIN},
+    ),
+    Row(
+        'srresnet',
+        'conv_srresnet_x4',
+        'Conv-SRResNet',
+        'published: 32.23 dB on Set5',
+        {'type': 'ConverseSRResNet', **SR_BLOCKS, 'operator': 'conv'},
+    ),
+    Row(
+        'srresnet',
+        'convt_srresnet_x4',
+        'ConvT-SRResNet',
+        'published: 32.09 dB on Set5',
+        {'type': 'ConverseSRResNet', **SR_BLOCKS, 'operator': 'convtranspose'},
+    ),
+    Row(
+        'srresnet',
+        'converse_srresnet_x4',
+        'Converse-SRResNet',
+        'published: 32.25 dB on Set5',
+        {'type': 'ConverseSRResNet', **SR_BLOCKS, 'operator': 'converse'},
+        ('converse_srresnet.pth', AUTHORS),
+    ),
+    Row(
+        'srresnet',
+        'converse_up_srresnet_x4',
+        'Converse-up SRResNet',
+        NOT_IN_TABLE,
+        {'type': 'ConverseUpSRResNet', **SR_PLAIN, 'operator': 'converse'},
+    ),
+    Row(
+        'usrnet',
+        'convnet',
+        'ConvNet, blind',
+        'published: 25.26 dB on BSD100 with kernel 1',
+        {'type': 'ConverseNet', **DEBLUR, 'operator': 'conv'},
+    ),
+    Row(
+        'usrnet',
+        'conversenet',
+        'ConverseNet, blind',
+        'published: 27.69 dB on BSD100 with kernel 1',
+        {'type': 'ConverseNet', **DEBLUR, 'operator': 'converse'},
+        ('conversenet.pth', AUTHORS),
+    ),
+    Row(
+        'usrnet',
+        'conv_usrnet',
+        'Conv-USRNet',
+        'published: 32.18 dB on BSD100 with kernel 1',
+        {'type': 'ConverseUSRNet', **USR, 'operator': 'conv'},
+    ),
+    Row(
+        'usrnet',
+        'converse_usrnet',
+        'Converse-USRNet',
+        'published: 32.46 dB on BSD100 with kernel 1',
+        {'type': 'ConverseUSRNet', **USR, 'operator': 'converse'},
+        ('converse_usrnet.pth', AUTHORS),
+    ),
+    Row(
+        'usrnet',
+        'usrnet',
+        'USRNet',
+        NOT_IN_TABLE,
+        {'type': 'USRNet', 'num_in_ch': 3, 'num_out_ch': 3, 'num_feat': 64, 'num_block': 2, 'num_iter': 8},
+    ),
+]
+
+
+def lines(options: dict[str, object]) -> str:
+    """Write a section's keys as YAML."""
+    return ''.join(f'  {key}: {value}\n' for key, value in options.items())
+
+
+def training_file(row: Row) -> str:
+    """The option file that trains a row."""
+    template = Template((TEMPLATES / f'{row.table}_train.yml').read_text(encoding='utf-8'))
+    return template.substitute(name=row.name, title=row.title, published=row.published, network=lines(row.network))
+
+
+def test_file(row: Row) -> str:
+    """The option file that tests a row: the released weights where there are any, else those of its training run."""
+    template = Template((TEMPLATES / f'{row.table}_test.yml').read_text(encoding='utf-8'))
+    own = f'experiments/{row.name}/models/net_g_latest.pth'
+    if row.released is None:
+        weights = lines({'pretrain_network_g': f'{own}  # what options/{row.name}.yml trains'})
+    else:
+        file, origin = row.released
+        weights = f'  # Released weights: {origin}.\n  # Your own: {own}\n'
+        weights += lines({'pretrain_network_g': f'model_zoo/{file}'})
+        if row.released_network:
+            changed = ', '.join(f'{key}: {value}' for key, value in row.released_network.items())
+            weights = f'  # The released network has {changed}; options/{row.name}.yml trains another.\n' + weights
+    weights += lines({'param_key_g': 'params_ema  # or params, or a flat state dict: whichever the file holds'})
+    network = lines({**row.network, **row.released_network})
+    return template.substitute(
+        name=row.name, title=row.title, published=row.published, network=network, weights=weights
+    )
+
+
+def option_files() -> dict[str, str]:
+    """All files of the tables, path below ``options/`` to content."""
+    return {f'{row.name}.yml': training_file(row) for row in ROWS} | {
+        f'test/{row.name}.yml': test_file(row) for row in ROWS
+    }
+
+
+def main() -> int:
+    """Write or check the files."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--check', action='store_true', help='write nothing; name the files that differ')
+    args = parser.parse_args()
+    differing = []
+    for name, text in option_files().items():
+        path = ROOT / 'options' / name
+        if not path.is_file() or path.read_text(encoding='utf-8') != text:
+            differing.append(name)
+            if not args.check:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text, encoding='utf-8')
+    for name in differing:
+        print(f'options/{name}', 'differs from its template' if args.check else 'written')
+    return int(args.check and bool(differing))
+
+
+if __name__ == '__main__':
+    sys.exit(main())
