@@ -16,6 +16,7 @@ COMMANDS = {
     'options': 'converse_basicsr.option_library',
     'prepare': 'converse_basicsr.prepare',
     'report': 'converse_basicsr.report',
+    'reproduce': 'converse_basicsr.reproduce',
 }
 
 EXAMPLES = """\

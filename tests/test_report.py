@@ -20,7 +20,7 @@ def test_report_of_a_run(
     assert cli.main(['report', '-opt', 'run.yml', '--pictures', '1']) == 0
     output = capsys.readouterr().out
     assert 'val mean' in output
-    assert 'bicubic' in output
+    assert 'baseline' in output
     rows = list(csv.DictReader(Path('results/tiny/report/report.csv').read_text().splitlines()))
     assert [row['image'] for row in rows] == ['val0', 'val1']
     pictures = list(Path('results/tiny/report').glob('*.png'))

@@ -25,6 +25,7 @@ COMMANDS = {
     'div2k': 'converse_basicsr.prepare.div2k',
     'testset': 'converse_basicsr.prepare.testset',
     'demo': 'converse_basicsr.prepare.demo',
+    'weights': 'converse_basicsr.prepare.weights',
 }
 """Name of the sub-command and the module that holds it. The modules import the heavy libraries only inside ``run``."""
 
