@@ -14,6 +14,23 @@ REQUIRED = {
 REQUIRED_SECTIONS = ('datasets', 'network_g', 'path', 'train', 'logger', 'val')
 
 
+def require_files(option_file: OptionFile, *, is_train: bool) -> None:
+    """Refuse a run whose sections or files are not there: the part of the check that answers before torch is imported.
+
+    Args:
+        option_file: The options.
+        is_train: Training (or else testing, where absent test sets are no error yet).
+
+    Raises:
+        UserError: With one line a problem.
+    """
+    problems = structure_problems(option_file, is_train=is_train)
+    if not problems:
+        problems = path_problems(option_file, is_train) + (data_problems(option_file) if is_train else [])
+    if problems:
+        raise UserError('\n'.join(problems))
+
+
 def require_runnable(option_file: OptionFile, *, is_train: bool) -> None:
     """Refuse a run that cannot work; drop test sets that are absent, saying so.
 

@@ -4,7 +4,7 @@ import argparse
 import os
 import sys
 
-from converse_basicsr import command_line, option_file
+from converse_basicsr import check, command_line, option_file
 
 SUMMARY = 'train a network as an option file says'
 EXAMPLES = """\
@@ -38,8 +38,8 @@ def run_pipeline(phase: str, args: argparse.Namespace) -> int:
     Raises:
         UserError: If the option file cannot work.
     """
-    # A first look at the file before the seconds that importing torch takes; the pipeline itself checks the rest.
-    option_file.read_option_file(args.opt, args.force_yml)
+    # A first look before the seconds that importing torch takes; the pipeline itself checks the rest.
+    check.require_files(option_file.read_option_file(args.opt, args.force_yml), is_train=phase == 'train')
 
     from converse_basicsr.register import load_plugins
 
