@@ -17,6 +17,7 @@ COMMANDS = {
     'prepare': 'converse_basicsr.prepare',
     'report': 'converse_basicsr.report',
     'reproduce': 'converse_basicsr.reproduce',
+    'benchmark': 'converse_basicsr.benchmark',
 }
 
 EXAMPLES = """\

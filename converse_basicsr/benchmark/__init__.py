@@ -12,6 +12,13 @@ from converse_basicsr.errors import UserError
 
 SUMMARY = 'measure time, memory and error of the operator and its networks'
 
+EXAMPLES = """\
+examples:
+  basicsr benchmark operator
+  basicsr benchmark operator --cases all --json operator.json --plot operator.svg
+  basicsr benchmark network --threads 2 --repeats 5
+"""
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the subcommands ``operator`` and ``network`` and their options."""

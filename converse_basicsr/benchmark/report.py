@@ -62,13 +62,13 @@ def save_plot(results: dict[str, Any], path: Path) -> None:
         bars = axes.barh(
             [row + i * height for row, _ in drawn], [ratio for _, ratio in drawn], height, label=NAMES[key]
         )
-        axes.bar_label(bars, fmt='%.2g', padding=2, fontsize=7)
+        axes.bar_label(bars, fmt='{:.3g}', padding=2, fontsize=7)
     axes.axvline(1, color='black', linewidth=1)
     axes.set_yticks([row + 0.4 - height / 2 for row in range(len(cases))], [case['case'] for case in cases], fontsize=8)
     axes.invert_yaxis()
     axes.set_xscale('log')
-    axes.margins(x=0.1)
-    axes.set_xlabel('time / time of converse2d (log scale; right of the line: slower than converse2d)')
+    axes.margins(x=0.15)
+    axes.set_xlabel('time relative to converse2d (logarithmic)')
     axes.legend(fontsize=8)
     figure.savefig(path)
     plt.close(figure)

@@ -7,6 +7,7 @@ import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.autograd import forward_ad, gradcheck, gradgradcheck
 
+from converse_basicsr.blocks import ConverseBlock
 from converse_basicsr.ops import Converse2D, converse2d, library
 from converse_basicsr.ops.inference import solve_op
 from converse_basicsr.ops.transfer import TERMS
@@ -140,6 +141,16 @@ def test_compile(size, scale, dynamic):
             torch.testing.assert_close(ours, theirs)
         with torch.no_grad():
             torch.testing.assert_close(compiled(x), expected[0])
+
+
+def test_compile_of_a_whole_block():
+    torch.manual_seed(0)
+    torch._dynamo.reset()
+    block, x = ConverseBlock(4, kernel_size=3), torch.rand(1, 4, 7, 8, requires_grad=True)
+    compiled = torch.compile(block, fullgraph=True, backend='aot_eager')
+    expected = loss_and_gradients(block, x, block.parameters())
+    for ours, theirs in zip(loss_and_gradients(compiled, x, block.parameters()), expected):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.skipif(shutil.which('g++') is None, reason='the default backend of torch.compile needs a C++ compiler')
