@@ -16,6 +16,7 @@ import os
 import random
 import sys
 import threading
+import time
 import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -43,6 +44,7 @@ def apply() -> None:
             raise UserError('BasicSR is not installed in this Python: pip install --no-build-isolation basicsr')
         # basicsr.train comes last: it imports the functions mended before it by name.
         mend_logger()
+        mend_archive_names()
         mend_lmdb_backend()
         mend_prefetch_errors()
         mend_worker_seeds()
@@ -136,6 +138,26 @@ def mend_logger() -> None:
         return original(logger_name, log_level, log_file)
 
     _replace_everywhere(original, get_root_logger)
+
+
+def mend_archive_names() -> None:
+    """Let runs of one name follow each other within a second: BasicSR archives the older under a name of the second.
+
+    Can go when ``mkdir_and_rename`` looks whether that name is taken.
+    """
+    from basicsr.utils import misc
+
+    original = misc.mkdir_and_rename
+    if '_archived_' not in _code(original).co_consts:
+        return
+
+    @functools.wraps(original)
+    def mkdir_and_rename(path: str) -> None:
+        while os.path.exists(f'{path}_archived_{misc.get_time_str()}'):
+            time.sleep(0.1)
+        original(path)
+
+    _replace_everywhere(original, mkdir_and_rename)
 
 
 def _replace_everywhere(original: object, replacement: object) -> None:

@@ -44,10 +44,7 @@ def test_every_mend_is_needed_by_the_installed_basicsr(tmp_path: Path) -> None:
     """A mend whose defect is gone should be deleted: none may find its work done by BasicSR itself."""
     result = run_python(
         """
-        import inspect
         from converse_basicsr import compat
-        mends = [name for name in vars(compat) if name.startswith(('mend_', 'provide_'))]
-        changed = []
         compat.provide_functional_tensor()
         import sys
         assert hasattr(sys.modules['torchvision.transforms.functional_tensor'], 'rgb_to_grayscale')
@@ -59,7 +56,8 @@ def test_every_mend_is_needed_by_the_installed_basicsr(tmp_path: Path) -> None:
         from basicsr.utils.file_client import FileClient
         ours = lambda f: f.__code__.co_filename == compat.__file__
         for function in (
-            basicsr.utils.get_root_logger, basicsr.train.get_root_logger, basicsr.data.worker_init_fn,
+            basicsr.utils.get_root_logger, basicsr.train.get_root_logger, basicsr.train.mkdir_and_rename,
+            basicsr.data.worker_init_fn,
             basicsr.train.load_resume_state, basicsr.train.create_train_val_dataloader,
             basicsr.utils.options.init_dist, EnlargedSampler.__iter__, PrefetchGenerator.run,
             BaseModel.model_ema, BaseModel.load_network, BaseModel.validation, BaseModel.model_to_device,
@@ -67,11 +65,11 @@ def test_every_mend_is_needed_by_the_installed_basicsr(tmp_path: Path) -> None:
             assert ours(function), function
         assert FileClient._backends['lmdb'].__module__ == 'converse_basicsr.data.lmdb_backend'
         assert basicsr.train.parse_options.func.__module__ == 'converse_basicsr.command_line'
-        print('all', len(mends))
+        print('all mended')
         """,
         cwd=tmp_path,
     )
-    assert result.stdout.startswith('all '), result.stderr
+    assert 'all mended' in result.stdout, result.stderr
 
 
 def test_apply_twice_changes_nothing() -> None:
@@ -263,6 +261,15 @@ def test_choose_parameters(content: dict[str, Any], key: str | None, expected: f
 def test_choose_parameters_refuses_what_holds_none(content: Any) -> None:
     with pytest.raises(UserError, match=r'x\.pth holds no state dict'):
         compat.choose_parameters(content, 'params', 'x.pth')
+
+
+def test_runs_that_follow_each_other_within_a_second_are_all_archived(tmp_path: Path) -> None:
+    from basicsr.utils import mkdir_and_rename
+
+    for number in range(3):
+        mkdir_and_rename(str(tmp_path / 'run'))
+        (tmp_path / 'run' / str(number)).touch()
+    assert sorted(path.name for path in tmp_path.glob('*/*')) == ['0', '1', '2']
 
 
 def test_a_checkpoint_that_runs_code_is_refused(tmp_path: Path) -> None:
