@@ -8,6 +8,7 @@ replaced, the replacement keeps its signature and meaning.
 import contextlib
 import copyreg
 import functools
+import gc
 import importlib
 import importlib.util
 import logging
@@ -35,7 +36,7 @@ def apply() -> None:
         UserError: If BasicSR is not installed.
     """
     global _applied
-    with _lock:
+    with _lock, _collector_paused():
         if _applied:
             return
         provide_functional_tensor()
@@ -59,6 +60,18 @@ def apply() -> None:
         mend_iteration_count()
         mend_spawned_datasets()
         _applied = True
+
+
+@contextlib.contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Importing torch, torchvision and BasicSR makes objects that stay; looking for garbage meanwhile costs a sixth."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _names(function: Callable[..., Any]) -> set[str]:

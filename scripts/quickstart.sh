@@ -15,7 +15,7 @@ echo '== 2/4 preparing the demo data: photographs of scikit-image, as LMDB =='
 echo '== 3/4 training (about three minutes on two cores; the whole log is in experiments/) =='
 # The network's printout is long: show the progress only.
 # One thread: for so small a network, several wait for each other more than they help.
-OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} "$basicsr" train -opt "$options" 2>&1 | grep --line-buffered -E 'iter:|# psnr|rror'
+OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} "$basicsr" train -opt "$options" 2>&1 | grep --line-buffered -E 'iter: +[0-9,]+, lr|# psnr|rror'
 
 echo '== 4/4 the trained network beside bicubic interpolation, on images it never saw =='
 "$basicsr" report -opt "$options" 2>&1 | grep -E '^demo|^ +metric|rror|figures'

@@ -18,7 +18,7 @@ def replace_section(text: str, name: str, content: str) -> str:
         ValueError: If the markers are not there exactly once.
     """
     pattern = re.compile(rf'(<!-- {name} -->\n).*?(<!-- /{name} -->)', re.DOTALL)
-    text, count = pattern.subn(lambda match: f'{match[1]}\n{content.strip()}\n\n{match[2]}', text)
+    text, count = pattern.subn(lambda match: f'{match[1]}\n{content}\n\n{match[2]}', text)
     if count != 1:
         raise ValueError(f'README.md must hold the markers of {name!r} once, got {count}')
     return text
@@ -33,7 +33,7 @@ def main() -> int:
     contents: dict[str, list[str]] = {}
     for part in parser.parse_args().parts:
         name, _, file = part.partition('=')
-        text = Path(file).read_text(encoding='utf-8').strip()
+        text = Path(file).read_text(encoding='utf-8').strip('\n')
         contents.setdefault(name, []).append(f'```\n{text}\n```' if file.endswith('.log') else text)
     readme = README.read_text(encoding='utf-8')
     for name, texts in contents.items():
