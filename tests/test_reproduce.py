@@ -15,7 +15,7 @@ ROW = ['--rows', 'converse_srresnet_x4', '--sets', 'Set5']
 
 
 @pytest.fixture
-def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def run_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A current directory with two tiny test images and weights where the option files look for them."""
     monkeypatch.chdir(tmp_path)
     Path('datasets/Set5/GTmod4').mkdir(parents=True)
@@ -33,7 +33,7 @@ def lines() -> list[dict[str, str]]:
 
 
 def test_measured_stands_beside_published_and_a_second_run_measures_nothing(
-    workplace: Path, capsys: pytest.CaptureFixture[str]
+    run_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(['reproduce', 'srresnet', '--sets', 'Set5']) == 0
     output = capsys.readouterr()
@@ -50,7 +50,7 @@ def test_measured_stands_beside_published_and_a_second_run_measures_nothing(
     assert Path('results/srresnet.csv').read_bytes() == before
 
 
-def test_it_goes_on_where_it_was_stopped(workplace: Path) -> None:
+def test_it_goes_on_where_it_was_stopped(run_folder: Path) -> None:
     assert cli.main(['reproduce', 'srresnet', *ROW]) == 0
     record = Path('results/srresnet.csv')
     whole = record.read_text().splitlines()
@@ -60,7 +60,7 @@ def test_it_goes_on_where_it_was_stopped(workplace: Path) -> None:
     assert record.read_text().splitlines()[-1] == whole[2]
 
 
-def test_other_weights_are_measured_anew(workplace: Path) -> None:
+def test_other_weights_are_measured_anew(run_folder: Path) -> None:
     assert cli.main(['reproduce', 'srresnet', *ROW]) == 0
     first = [line['psnr'] for line in lines()]
     torch.manual_seed(1)
@@ -86,7 +86,7 @@ def test_what_is_missing_is_named(
     assert not list(tmp_path.iterdir())
 
 
-def test_bad_arguments_and_foreign_records_are_refused(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_arguments_and_foreign_records_are_refused(run_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(['reproduce', 'srresnet', '--rows', 'converse']) == 2
     assert '--rows must be some of' in capsys.readouterr().err
     Path('results').mkdir()

@@ -1,0 +1,25 @@
+"""The examples in the docstrings run and give what they say."""
+
+import doctest
+import importlib
+import pkgutil
+
+import pytest
+
+import converse_basicsr
+
+MODULES = sorted(
+    module.name for module in pkgutil.walk_packages(converse_basicsr.__path__, f'{converse_basicsr.__name__}.')
+)
+
+
+@pytest.mark.parametrize('name', MODULES)
+def test_examples(name: str) -> None:
+    converse_basicsr.register()  # the data and model modules import BasicSR
+    assert doctest.testmod(importlib.import_module(name)).failed == 0
+
+
+def test_there_are_examples() -> None:
+    finder = doctest.DocTestFinder()
+    tests = [test for name in MODULES for test in finder.find(importlib.import_module(name))]
+    assert sum(bool(test.examples) for test in tests) > 20
