@@ -37,7 +37,7 @@ def calculate_psnr_uint8(
         >>> round(calculate_psnr_uint8(grey, grey + 1, crop_border=0), 2)
         48.13
     """
-    return calculate_psnr(*_prepare(img, img2, input_order, test_y_channel), crop_border=crop_border)
+    return float(calculate_psnr(*_prepare(img, img2, input_order, test_y_channel), crop_border=crop_border))
 
 
 def calculate_ssim_uint8(
@@ -54,7 +54,7 @@ def calculate_ssim_uint8(
     Reference:
         Wang et al., "Image quality assessment: from error visibility to structural similarity", TIP 2004.
     """
-    return calculate_ssim(*_prepare(img, img2, input_order, test_y_channel), crop_border=crop_border)
+    return float(calculate_ssim(*_prepare(img, img2, input_order, test_y_channel), crop_border=crop_border))
 
 
 def _prepare(
