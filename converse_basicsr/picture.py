@@ -99,3 +99,19 @@ def compare(panels: Sequence[tuple[str, np.ndarray]], *, window: Window | None =
     x0, y0, x1, y1 = corners
     draw.rectangle((MARGIN + x0, MARGIN + y0, MARGIN + x1, MARGIN + y1), outline=FRAME_COLOUR, width=3)
     return cv2.cvtColor(np.asarray(sheet), cv2.COLOR_RGB2BGR)
+
+
+def stack(pictures: Sequence[np.ndarray]) -> np.ndarray:
+    """Put pictures below each other on white, flush left.
+
+    Args:
+        pictures: 8-bit BGR pictures, at least one.
+
+    Returns:
+        A picture as wide as the widest.
+    """
+    width = max(picture.shape[1] for picture in pictures)
+    padded = [
+        cv2.copyMakeBorder(p, 0, 0, 0, width - p.shape[1], cv2.BORDER_CONSTANT, value=(255, 255, 255)) for p in pictures
+    ]
+    return np.concatenate(padded)

@@ -15,8 +15,9 @@ from converse_basicsr.option_file import read_option_file
 SUMMARY = 'measure a table of the paper on the weights and test sets that are there, beside the published figures'
 EXAMPLES = """\
 Each row of a table is an option file of options/test/; its weights and test sets are looked for where the file says,
-under the current directory. Writes results/TABLE.md, results/TABLE.csv (an image a line) and a picture a row and test
-set. Interrupted, it goes on where it stopped; a row whose weights have changed is measured anew.
+under the current directory. Writes results/TABLE.md, results/TABLE.csv (an image a line) and results/TABLE.png (a
+picture a row and test set). Interrupted, it goes on where it stopped; a row whose weights have changed is measured
+anew.
 
 examples:
   basicsr prepare weights
@@ -68,7 +69,8 @@ def run(args: argparse.Namespace) -> int:
     table = to_markdown(args.table, measured)
     (output / f'{args.table}.md').write_text(table, encoding='utf-8')
     print(table)
-    print(f'written: {output / args.table}.md, {record} and pictures in {output / args.table}/')
+    sheet = write_contact_sheet(output / args.table, list(rows))
+    print(f'written: {output / args.table}.md, {record}, {sheet} and its pictures in {output / args.table}/')
     return 0
 
 
@@ -114,6 +116,20 @@ def measure_row(
         print(f'{row} {score.dataset} {score.image}: {psnr:.4f} dB', flush=True)
         if not any(pictures.glob(f'{row}/{score.dataset}_*.png')):
             write_picture(score, published.TABLES[args.table][row][0], pictures / row)
+
+
+def write_contact_sheet(folder: Path, rows: list[str]) -> Path:
+    """Stack the pictures of a table, those of one test set together, as ``TABLE.png`` and return its path."""
+    import cv2
+    from basicsr.utils import imwrite
+
+    from converse_basicsr import picture
+
+    found = [path for row in rows for path in sorted((folder / row).glob('*.png'))]
+    found.sort(key=lambda path: path.name)  # stable: within an image the rows keep their order
+    sheet = folder.with_suffix('.png')
+    imwrite(picture.stack([cv2.imread(str(path)) for path in found]), str(sheet))
+    return sheet
 
 
 def missing_weights(row: str, checkpoint: Path) -> str:

@@ -52,6 +52,16 @@ def test_the_most_contoured_window_holds_the_detail() -> None:
     assert window.left + 24 >= 100
 
 
+def test_stack_keeps_every_picture() -> None:
+    rng = np.random.default_rng(0)
+    first, second = (rng.integers(0, 256, (size, 2 * size, 3), dtype=np.uint8) for size in (10, 16))
+    sheet = picture.stack([first, second])
+    assert sheet.shape == (26, 32, 3)
+    assert np.array_equal(sheet[:10, :20], first)
+    assert np.array_equal(sheet[10:], second)
+    assert (sheet[:10, 20:] == 255).all()
+
+
 def test_compare_lays_out_what_it_is_given() -> None:
     truth = smooth_image(np.random.default_rng(0), 64, 96)
     sheet = picture.compare([('worse\nPSNR 1.00', 255 - truth), ('truth', truth)], side=128)

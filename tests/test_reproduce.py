@@ -45,6 +45,10 @@ def test_measured_stands_beside_published_and_a_second_run_measures_nothing(
     assert '| Conv-SRResNet | - / 32.23 |' in table
     assert len(list(Path('results/srresnet/converse_srresnet_x4').glob('Set5_*.png'))) == 1
 
+    sheet = cv2.imread('results/srresnet.png')
+    (one,) = (cv2.imread(str(path)) for path in Path('results/srresnet').glob('*/*.png'))
+    assert np.array_equal(sheet, one)  # one row, one test set
+
     before = Path('results/srresnet.csv').read_bytes()
     assert cli.main(['reproduce', 'srresnet', *ROW]) == 0
     assert Path('results/srresnet.csv').read_bytes() == before
