@@ -204,5 +204,6 @@ def to_markdown(table: str, measured: list[dict[str, str]]) -> str:
         for name in sets:
             stated = f'{figures[name]:.2f}' if name in figures else '-'
             cells.append(f'{means.get((row, name), "-")} / {stated}')
-        lines.append(f'| {title} | ' + ' | '.join(cells) + ' |')
+        if any(cell != '- / -' for cell in cells):
+            lines.append(f'| {title} | ' + ' | '.join(cells) + ' |')
     return '\n'.join(lines) + '\n'
