@@ -17,7 +17,8 @@ OPTION_PACKAGES = {
 EXTRAS = {
     # mmcv-lite and mmcv install the same package: whoever has the full mmcv must not get the lite one on top of it.
     'mmcv': ['mmcv-lite>=2.0'],
-    'dev': ['ruff==0.17.*', 'pytest>=8', 'hypothesis>=6'],
+    'plot': ['matplotlib'],
+    'dev': ['ruff==0.17.*', 'pytest>=8', 'hypothesis>=6', 'matplotlib'],
 }
 
 setup(
