@@ -41,13 +41,10 @@ def require_runnable(option_file: OptionFile, *, is_train: bool) -> None:
     Raises:
         UserError: With one line a problem.
     """
-    problems = structure_problems(option_file, is_train=is_train)
-    if not problems:
-        problems = [*name_problems(option_file), *device_problems(option_file), *path_problems(option_file, is_train)]
-        if is_train:
-            problems += data_problems(option_file)
-        else:
-            problems += skip_absent_test_sets(option_file)
+    require_files(option_file, is_train=is_train)
+    problems = [*name_problems(option_file), *device_problems(option_file)]
+    if not is_train:
+        problems += skip_absent_test_sets(option_file)
     if problems:
         raise UserError('\n'.join(problems))
 

@@ -305,7 +305,7 @@ def make_spawn_safe(dataset_class: type) -> None:
 
 
 def mend_spawned_datasets() -> None:
-    """Let spawned loader workers unpickle BasicSR's datasets, whose import fails there before any plugin code has run.
+    """Let spawned loader workers unpickle registered datasets, whose import fails there before any plugin code has run.
 
     Can go with :func:`provide_functional_tensor`.
     """
@@ -348,7 +348,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> Any:
         return torch.load(path, map_location='cpu', weights_only=True)
     except FileNotFoundError:
         raise UserError(f'checkpoint {path} does not exist') from None
-    except Exception as error:
+    except Exception as error:  # torch.load raises almost every class on damaged files
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise UserError(f'checkpoint {path} cannot be read ({reason}); it is damaged or not a checkpoint') from error
 
@@ -625,9 +625,7 @@ def mend_iteration_count() -> None:
 
     @functools.wraps(original)
     def create_train_val_dataloader(opt: dict[str, Any], logger: logging.Logger) -> tuple[Any, ...]:
-        for options in opt['datasets'].values():
-            if isinstance(options, dict) and options.get('type'):
-                _make_registered_dataset_spawn_safe(options['type'])
+        mend_spawned_datasets()  # those that other plugins have registered since
         try:
             train_loader, train_sampler, val_loaders, _, total_iters = original(opt, logger)
         except ZeroDivisionError:
@@ -645,11 +643,3 @@ def mend_iteration_count() -> None:
         return train_loader, train_sampler, val_loaders, total_epochs, total_iters
 
     _replace_everywhere(original, create_train_val_dataloader)
-
-
-def _make_registered_dataset_spawn_safe(name: str) -> None:
-    """Treat a dataset that was registered after :func:`apply` ran, by another plugin."""
-    from basicsr.utils.registry import DATASET_REGISTRY
-
-    if name in DATASET_REGISTRY:
-        make_spawn_safe(DATASET_REGISTRY.get(name))

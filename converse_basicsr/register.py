@@ -68,9 +68,7 @@ def register() -> None:
                 )
         for registry, entry in new:
             registry.register(entry)
-        for registry, _, entry in _entries():
-            if registry._name == 'dataset':
-                compat.make_spawn_safe(entry)
+        compat.mend_spawned_datasets()
 
 
 def _entries() -> list[tuple[Any, str, Any]]:
