@@ -259,29 +259,29 @@ def mend_worker_seeds() -> None:
 
 
 def mend_sample_order() -> None:
-    """Let ``manual_seed`` decide the order of the samples, which BasicSR draws from the epoch number alone.
+    """Let the seed, the epoch and the sample alone decide the order of the samples and what each of them draws.
 
-    The sampler's ``seed`` attribute, zero unless :func:`mend_iteration_count` sets it, is the same on every rank.
-    Can go when ``EnlargedSampler`` takes a seed.
+    BasicSR orders by the epoch alone, seeds its workers alike at each epoch, and starts an epoch again when it resumes.
+    Can go when ``EnlargedSampler`` takes a seed and a place to start from, and samples have generators of their own.
     """
+    import basicsr.data
     from basicsr.data.data_sampler import EnlargedSampler
 
-    original = EnlargedSampler.__iter__
-    if 'seed' in _names(original) or 'seed' in _names(EnlargedSampler.__init__):
+    if 'seed' in _names(EnlargedSampler.__init__) or 'seed' in _names(EnlargedSampler.__iter__):
         return
+    from converse_basicsr.data.sample_order import SampleOrder
+    from converse_basicsr.data.sample_seed import SeededDataset
+
+    original = basicsr.data.build_dataloader
 
     @functools.wraps(original)
-    def iterate(self: Any) -> Iterator[int]:
-        epoch = self.epoch
-        try:
-            # BasicSR's permutation is a function of `epoch`; a large odd factor keeps (seed, epoch) pairs apart.
-            self.epoch = (epoch + self.seed * 1_000_003) % 2**63
-            return original(self)
-        finally:
-            self.epoch = epoch
+    def build_dataloader(dataset: Any, dataset_opt: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        if dataset_opt['phase'] == 'train':
+            dataset = SeededDataset(dataset)
+        return original(dataset, dataset_opt, *args, **kwargs)
 
-    EnlargedSampler.seed = 0
-    EnlargedSampler.__iter__ = iterate
+    _replace_everywhere(original, build_dataloader)
+    _replace_everywhere(EnlargedSampler, SampleOrder)
 
 
 def _rebuild_dataset(module: str, qualname: str) -> object:
@@ -435,6 +435,23 @@ def write_checkpoint(content: dict[str, Any], path: str | os.PathLike[str]) -> N
         raise UserError(f'cannot write checkpoint {path} ({reason}); earlier checkpoints are kept') from error
 
 
+def data_position(progress: dict[str, int], epoch: int, current_iter: int) -> int:
+    """Number of samples (of all processes) of ``epoch`` that a run has used up after iteration ``current_iter``.
+
+    Args:
+        progress: ``epoch``, ``iter`` and ``position`` from which the run started, ``epoch_size`` and ``batch_size`` in
+            samples of all processes.
+        epoch: The epoch the run is in.
+        current_iter: The iteration that it has just ended.
+    """
+    size, batch = progress['epoch_size'], progress['batch_size']
+    batches, position = current_iter - progress['iter'], progress['position']
+    if epoch > progress['epoch']:
+        batches -= (size - position) // batch + (epoch - progress['epoch'] - 1) * (size // batch)
+        position = 0
+    return position + batches * batch
+
+
 def mend_checkpoint_writing() -> None:
     """Write checkpoints atomically and stop when one cannot be written.
 
@@ -475,6 +492,8 @@ def mend_checkpoint_writing() -> None:
             'optimizers': [optimizer.state_dict() for optimizer in self.optimizers],
             'schedulers': [scheduler.state_dict() for scheduler in self.schedulers],
         }
+        if 'data_progress' in self.opt:
+            state['data_position'] = data_position(self.opt['data_progress'], epoch, current_iter)
         write_checkpoint(state, Path(self.opt['path']['training_states'], f'{current_iter}.state'))
 
     BaseModel.save_network = save_network
@@ -606,6 +625,9 @@ def mend_resume() -> None:
             state = read_checkpoint(opt['path']['resume_state'])
         if state is not None:
             check_resume(opt, state['iter'])
+            opt['data_progress'] = {'epoch': state['epoch'], 'iter': state['iter']}
+            # States written without this package lack it: their epoch starts again.
+            opt['data_progress']['position'] = state.get('data_position', 0)
         return state
 
     _replace_everywhere(original, load_resume_state)
@@ -630,15 +652,20 @@ def mend_iteration_count() -> None:
             train_loader, train_sampler, val_loaders, _, total_iters = original(opt, logger)
         except ZeroDivisionError:
             raise UserError('datasets:train holds no image; see its dataroot_gt and meta_info') from None
-        train_sampler.seed = opt['manual_seed']
         batches = len(train_loader)
+        batch_size = train_loader.batch_size * opt['world_size']
+        progress = {'epoch': 0, 'iter': 0, 'position': 0, **opt.get('data_progress', {})}
+        progress.update(epoch_size=train_sampler.total_size, batch_size=batch_size)
+        opt['data_progress'] = progress
+        train_sampler.seed, train_sampler.batch_size = opt['manual_seed'], batch_size
+        train_sampler.resume(progress['epoch'], progress['position'])
         if batches == 0:
             raise UserError(
                 f'datasets:train: {len(train_loader.dataset)} images x dataset_enlarge_ratio '
                 f'{opt["datasets"]["train"].get("dataset_enlarge_ratio", 1)} on {opt["world_size"]} process(es) '
                 f'fill no batch of {train_loader.batch_size}; lower batch_size_per_gpu or raise dataset_enlarge_ratio'
             )
-        total_epochs = math.ceil(total_iters / batches)
+        total_epochs = progress['epoch'] + math.ceil((total_iters - progress['iter']) / batches)
         logger.info(f'Full batches per epoch: {batches}; epochs for {total_iters} iterations: {total_epochs}.')
         return train_loader, train_sampler, val_loaders, total_epochs, total_iters
 

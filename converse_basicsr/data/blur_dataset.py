@@ -12,6 +12,7 @@ from converse_basicsr.data import blur_kernels
 from converse_basicsr.data.gaussian_noise_dataset import add_noise, noise_range
 from converse_basicsr.data.image_reader import ImageReader
 from converse_basicsr.data.patches import crop_to_multiple, noise_generator, random_patch, to_tensor
+from converse_basicsr.data.sample_seed import SampleIndex
 
 # The tables crop images to a multiple of eight pixels, which also suits networks that downsample three times.
 TABLE_MULTIPLE = 8
@@ -29,17 +30,22 @@ class BlurDataset(Dataset):
 
             - ``dataroot_gt``, ``io_backend``: as for :class:`~converse_basicsr.data.image_reader.ImageReader`.
             - ``color``: ``rgb`` (default) or ``gray``.
-            - ``kernels``: list of ``.npy`` files, one of which each training sample takes at random; exactly one when
-              validating and testing. Without it, training draws synthetic kernels:
-            - ``kernel_size``: their side, odd; ``kernel_kinds``: some of ``gaussian`` and ``motion`` (default both).
+            - ``kernels``: list of ``.npy`` files; exactly one when validating and testing.
+            - ``kernel_kinds``: what each training sample draws its kernel from: some of ``bank`` (the files),
+              ``gaussian`` and ``motion`` (synthetic), each as likely; a name given twice counts twice. The default is
+              the bank where there is one, else both synthetic kinds.
+            - ``kernel_size``: side of the synthetic kernels, odd. All kernels of a training set are padded with zeros
+              to one size.
             - ``sigma``: noise on the scale of 0 to 255, or for training a range ``[low, high]``.
+            - ``noise_free_prob``: probability that a training sample gets no noise (default 0).
             - ``scale``: decimation (BasicSR copies it from the option file's top level; default 1).
+            - ``scales``: for training, decimations one of which every batch draws, instead of ``scale``.
             - ``phase``: ``train``, ``val`` or ``test`` (set by BasicSR).
             - ``gt_size``, ``use_hflip``, ``use_rot``: patch size in pixels and augmentation, for training only.
 
     Returns:
-        Samples ``{'lq', 'gt', 'kernel', 'sigma', 'lq_path', 'gt_path'}``; ``gt`` in [0, 1], ``sigma`` on the same
-        scale.
+        Samples ``{'lq', 'gt', 'kernel', 'sigma', 'scale', 'lq_path', 'gt_path'}``; ``gt`` in [0, 1], ``sigma`` on the
+        same scale; ``scale`` is an integer.
 
     Shape:
         - ``gt``: :math:`(C, sH, sW)`
@@ -72,40 +78,70 @@ class BlurDataset(Dataset):
         self.scale = int(opt.get('scale', 1))
         self.reader = ImageReader(opt['dataroot_gt'], opt['io_backend'], opt.get('color', 'rgb'))
         self.sigma = noise_range(opt['sigma'], is_train=self.is_train)
+        self.noise_free_prob = float(opt.get('noise_free_prob', 0))
+        if not 0 <= self.noise_free_prob <= 1:
+            raise ValueError(f'noise_free_prob must be from 0 to 1, got {self.noise_free_prob}')
         files = opt.get('kernels') or []
         self.kernels = [blur_kernels.read_kernel(path) for path in files]
-        if not self.is_train and len(files) != 1:
+        if self.is_train:
+            self._prepare_training()
+        elif len(files) != 1:
             raise ValueError(f'kernels must name one file when validating or testing, got {files}')
-        if self.is_train and int(opt['gt_size']) % self.scale:
-            raise ValueError(f'gt_size must be a multiple of the scale {self.scale}, got {opt["gt_size"]}')
+
+    def _prepare_training(self) -> None:
+        self.scales = [int(scale) for scale in self.opt.get('scales') or [self.scale]]
+        for scale in self.scales:
+            if scale < 1 or int(self.opt['gt_size']) % scale:
+                raise ValueError(f'gt_size must be a multiple of the scale {scale}, got {self.opt["gt_size"]}')
+        self.kinds = list(self.opt.get('kernel_kinds') or (['bank'] if self.kernels else blur_kernels.KINDS))
+        if 'bank' in self.kinds and not self.kernels:
+            raise ValueError('kernels must name files for kernel_kinds with bank, got none')
+        synthetic = [kind for kind in self.kinds if kind != 'bank']
+        if synthetic:
+            blur_kernels.require_synthetic(int(self.opt['kernel_size']), synthetic)
+        sides = [(int(self.opt['kernel_size']),) * 2] if synthetic else []
+        self.kernel_shape = np.max([*sides, *(kernel.shape for kernel in self.kernels if 'bank' in self.kinds)], 0)
 
     def __len__(self) -> int:
         return len(self.reader)
 
-    def __getitem__(self, index: int) -> dict[str, torch.Tensor | str]:
+    def __getitem__(self, index: int) -> dict[str, torch.Tensor | str | int]:
         path, gt = self.reader.paths[index], self.reader[index]
         rng = noise_generator(self.opt['phase'])
+        noise, scale = self.sigma, self.scale
         if self.is_train:
             use_hflip, use_rot = self.opt.get('use_hflip', True), self.opt.get('use_rot', True)
             gt = random_patch(gt, int(self.opt['gt_size']), path, use_hflip=use_hflip, use_rot=use_rot)
+            scale = self._draw_scale(index, rng)
+            kernel = self._draw_kernel(rng)
+            if self.noise_free_prob and rng.random() < self.noise_free_prob:
+                noise = (0.0, 0.0)
         else:
-            gt = crop_to_multiple(gt, int(np.lcm(TABLE_MULTIPLE, self.scale)))
-        kernel = self._kernel(rng)
-        blurred = convolve(gt, kernel[..., None], mode='wrap')[:: self.scale, :: self.scale]
-        lq, sigma = add_noise(blurred.astype(np.float64) / 255, self.sigma, rng)
+            gt = crop_to_multiple(gt, int(np.lcm(TABLE_MULTIPLE, scale)))
+            kernel = self.kernels[0]
+        blurred = convolve(gt, kernel[..., None], mode='wrap')[::scale, ::scale]
+        lq, sigma = add_noise(blurred.astype(np.float64) / 255, noise, rng)
         return {
             'lq': to_tensor(lq),
             'gt': to_tensor(gt),
             'kernel': torch.from_numpy(kernel.astype(np.float32))[None],
             'sigma': torch.full((1, 1, 1), sigma),
+            'scale': scale,
             'lq_path': path,
             'gt_path': path,
         }
 
-    def _kernel(self, rng: np.random.Generator | np.random.RandomState) -> np.ndarray:
-        if not self.is_train:
-            return self.kernels[0]
-        if self.kernels:
-            return self.kernels[int(rng.integers(len(self.kernels)))]
-        size, kinds = int(self.opt['kernel_size']), self.opt.get('kernel_kinds', blur_kernels.KINDS)
-        return blur_kernels.random_kernel(rng, size, kinds)
+    def _draw_scale(self, index: int, rng: np.random.Generator) -> int:
+        """The scale of the sample's batch; of the sample alone where the index names no batch."""
+        if isinstance(index, SampleIndex):
+            rng = np.random.default_rng(index.batch_seed)
+        return self.scales[int(rng.integers(len(self.scales)))]
+
+    def _draw_kernel(self, rng: np.random.Generator) -> np.ndarray:
+        kind = self.kinds[int(rng.integers(len(self.kinds)))]
+        if kind == 'bank':
+            kernel = self.kernels[int(rng.integers(len(self.kernels)))]
+        else:
+            kernel = blur_kernels.random_kernel(rng, int(self.opt['kernel_size']), [kind])
+        rows, columns = (self.kernel_shape - kernel.shape) // 2  # odd sides all, so the centre stays the centre
+        return np.pad(kernel, ((rows, rows), (columns, columns)))

@@ -80,8 +80,8 @@ def motion_kernel(rng: np.random.Generator, size: int) -> np.ndarray:
     return kernel / kernel.sum()
 
 
-def random_kernel(rng: np.random.Generator, size: int, kinds: Sequence[str] = KINDS) -> np.ndarray:
-    """Draw a kernel of one of the given kinds, each as likely.
+def require_synthetic(size: int, kinds: Sequence[str]) -> None:
+    """Refuse what :func:`random_kernel` cannot draw.
 
     Raises:
         ValueError: If ``size`` is not an odd number of at least 3, or a kind is unknown.
@@ -90,5 +90,22 @@ def random_kernel(rng: np.random.Generator, size: int, kinds: Sequence[str] = KI
         raise ValueError(f'kernel_size must be an odd number of at least 3, got {size}')
     if not kinds or set(kinds) - set(KINDS):
         raise ValueError(f'kernel_kinds must be some of {sorted(KINDS)}, got {list(kinds)}')
+
+
+def random_kernel(rng: np.random.Generator, size: int, kinds: Sequence[str] = KINDS) -> np.ndarray:
+    """Draw a kernel of one of the given kinds, each as likely.
+
+    Args:
+        rng: Source of the draws.
+        size: Side of the kernel, odd.
+        kinds: Some of :data:`KINDS`.
+
+    Returns:
+        The kernel, float64, (size, size), with sum 1.
+
+    Raises:
+        ValueError: If ``size`` is not an odd number of at least 3, or a kind is unknown.
+    """
+    require_synthetic(size, kinds)
     make = {'gaussian': gaussian_kernel, 'motion': motion_kernel}[kinds[int(rng.integers(len(kinds)))]]
     return make(rng, size)

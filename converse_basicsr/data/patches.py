@@ -42,8 +42,9 @@ def crop_to_multiple(image: np.ndarray, multiple: int) -> np.ndarray:
 def noise_generator(phase: str) -> np.random.Generator | np.random.RandomState:
     """Return the generator of an image's degradation.
 
-    Training: a new one each time, seeded from torch's generator, which differs between workers, ranks and epochs and
-    repeats with ``manual_seed``. Else: that of the published tables, the same for every image.
+    Training: a new one each time, seeded from torch's generator, which is itself seeded for each sample
+    (:class:`~converse_basicsr.data.sample_seed.SeededDataset`). Else: that of the published tables, the same for every
+    image.
     """
     if phase == 'train':
         return np.random.default_rng(int(torch.randint(2**62, ())))

@@ -15,8 +15,9 @@ CONDITIONS = ('kernel', 'scale', 'sigma')
 class RestorationModel(SRModel):
     """Train and validate any network ``net(x)``, ``net(x, kernel)``, ``net(x, kernel, scale)``, ... on degraded images.
 
-    Beside ``lq``, the network gets what its ``forward`` names among ``kernel``, ``scale`` and ``sigma``: the first and
-    last from the dataset, the scale from the option file. Everything else is BasicSR's ``SRModel``.
+    Beside ``lq``, the network gets what its ``forward`` names among ``kernel``, ``scale`` and ``sigma``: from the
+    dataset, or the scale from the option file where the dataset does not give it. Everything else is BasicSR's
+    ``SRModel``.
 
     With ``val: {self_ensemble: true}`` the output is the mean over the eight flips and transpositions of the input. The
     kernel is turned along with the image, so it works for deblurring too; not where a kernel and a scale above 1 meet,
@@ -59,7 +60,7 @@ class RestorationModel(SRModel):
         super().feed_data(data)
         self.conditions = {name: data[name].to(self.device) for name in self.wanted if name != 'scale' and name in data}
         if 'scale' in self.wanted:
-            self.conditions['scale'] = int(self.opt.get('scale', 1))
+            self.conditions['scale'] = int(data['scale'][0] if 'scale' in data else self.opt.get('scale', 1))
         absent = [name for name in self.required if name not in self.conditions]
         if absent:
             raise ValueError(f'the dataset must give {", ".join(absent)} for this network, got only {sorted(data)}')

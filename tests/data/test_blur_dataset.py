@@ -1,3 +1,4 @@
+import random
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ converse_basicsr.register()
 from basicsr.data import build_dataset  # noqa: E402
 
 from converse_basicsr.data import blur_kernels  # noqa: E402
+from converse_basicsr.data.sample_seed import SampleIndex  # noqa: E402
 
 
 @pytest.fixture
@@ -77,8 +79,49 @@ def test_training_takes_from_the_bank(root: Path) -> None:
     np.save(second, np.eye(5))
     names = [str(root.parent / 'kernel.npy'), str(second)]
     dataset = build(root, phase='train', kernels=names, gt_size=24, scale=2)
-    assert {tuple(dataset[0]['kernel'].shape) for _ in range(12)} == {(1, 5, 7), (1, 5, 5)}
     assert dataset[0]['lq'].shape == (3, 12, 12)
+    expected = [blur_kernels.read_kernel(names[0]), np.pad(np.eye(5) / 5, ((0, 0), (1, 1)))]
+    drawn = np.stack([dataset[0]['kernel'][0].numpy() for _ in range(20)])
+    which = np.stack([np.abs(drawn - kernel).max((1, 2)) < 1e-7 for kernel in expected])
+    assert which.any(0).all()
+    assert which.any(1).all()
+
+
+def test_training_mixes_the_bank_with_synthetic_kernels(root: Path) -> None:
+    dataset = build(root, phase='train', gt_size=24, kernel_size=9, kernel_kinds=['bank', 'motion'])
+    drawn = np.stack([dataset[0]['kernel'][0].numpy() for _ in range(20)])
+    assert drawn.shape == (20, 9, 9)
+    bank = np.pad(blur_kernels.read_kernel(root.parent / 'kernel.npy'), ((2, 2), (1, 1)))
+    from_bank = np.abs(drawn - bank).max((1, 2)) < 1e-7
+    assert 0 < from_bank.sum() < 20
+
+
+def test_a_padded_kernel_blurs_alike(root: Path) -> None:
+    padded = build(root, phase='train', gt_size=24, kernel_size=9, kernel_kinds=['bank'] * 2, sigma=0)
+    plain = build(root, phase='train', gt_size=24, sigma=0)
+    samples = []
+    for dataset in (padded, plain):
+        torch.manual_seed(2)
+        random.seed(2)
+        samples.append(dataset[0])
+    assert torch.equal(samples[0]['lq'], samples[1]['lq'])
+
+
+def test_a_batch_shares_its_scale(root: Path) -> None:
+    dataset = build(root, phase='train', gt_size=24, scales=[1, 2, 3, 4])
+    for number in range(8):
+        samples = [dataset[SampleIndex(0, (0, 0, s), (0, 0, number))] for s in range(3)]
+        assert len({sample['scale'] for sample in samples}) == 1
+        assert {tuple(s['lq'].shape) for s in samples} == {(3, 24 // samples[0]['scale'], 24 // samples[0]['scale'])}
+    assert {dataset[SampleIndex(0, (0, 0, 0), (0, 0, n))]['scale'] for n in range(40)} == {1, 2, 3, 4}
+    assert {dataset[0]['scale'] for _ in range(40)} == {1, 2, 3, 4}
+
+
+def test_some_training_samples_may_be_free_of_noise(root: Path) -> None:
+    dataset = build(root, phase='train', gt_size=24, sigma=[5, 10], noise_free_prob=0.5)
+    levels = [dataset[0]['sigma'].item() * 255 for _ in range(24)]
+    assert 0 < levels.count(0) < 24
+    assert all(level == 0 or 5 <= level <= 10 for level in levels)
 
 
 @pytest.mark.parametrize('kind', blur_kernels.KINDS)
@@ -106,6 +149,11 @@ def test_synthetic_kernels(kind: str, size: int) -> None:
         ({'kernels': ['ZERO']}, 'positive sum'),
         ({'sigma': [1, 2]}, 'one level'),
         ({'phase': 'train', 'gt_size': 25, 'scale': 2}, 'gt_size must be a multiple of the scale 2, got 25'),
+        ({'phase': 'train', 'gt_size': 24, 'scales': [2, 5]}, 'gt_size must be a multiple of the scale 5, got 24'),
+        ({'phase': 'train', 'gt_size': 24, 'kernels': None, 'kernel_kinds': ['bank']}, 'kernels must name files'),
+        ({'phase': 'train', 'gt_size': 24, 'kernel_kinds': ['disc'], 'kernel_size': 7}, 'kernel_kinds must be some'),
+        ({'phase': 'train', 'gt_size': 24, 'kernel_kinds': ['motion'], 'kernel_size': 8}, 'kernel_size must be an odd'),
+        ({'noise_free_prob': 2}, 'noise_free_prob must be from 0 to 1'),
     ],
 )
 def test_bad_options_are_refused(root: Path, options: dict[str, Any], message: str) -> None:
