@@ -12,11 +12,16 @@ from converse_basicsr.version import __version__
 COMMANDS = {
     'train': 'converse_basicsr.train',
     'test': 'converse_basicsr.test',
+    'check': 'converse_basicsr.check',
+    'schema': 'converse_basicsr.schema',
     'list': 'converse_basicsr.listing',
     'options': 'converse_basicsr.option_library',
     'prepare': 'converse_basicsr.prepare',
     'report': 'converse_basicsr.report',
     'reproduce': 'converse_basicsr.reproduce',
+    'restore': 'converse_basicsr.restore',
+    'export': 'converse_basicsr.export',
+    'compare': 'converse_basicsr.compare',
     'benchmark': 'converse_basicsr.benchmark',
 }
 
@@ -58,8 +63,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return importlib.import_module(COMMANDS[args.command]).run(args)
     except UserError as error:
-        for line in str(error).splitlines():
-            print(f'basicsr: error: {line}', file=sys.stderr, flush=True)
+        from converse_basicsr.launch import first_to_tell
+
+        if first_to_tell(str(error)):
+            for line in str(error).splitlines():
+                print(f'basicsr: error: {line}', file=sys.stderr, flush=True)
         return 2
     except KeyboardInterrupt:
         print('basicsr: stopped', file=sys.stderr, flush=True)

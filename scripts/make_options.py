@@ -157,6 +157,103 @@ ROWS = [
 ]
 
 
+SMALL_PRESETS = {
+    'denoise': (
+        'Converse-DnCNN, its twins and DnCNN, narrow, at equal budgets of minutes on a CPU',
+        'Gaussian denoising, grey, sigma 25',
+        """\
+  seeds: [0, 1, 2]
+  runs:
+    - label: Converse-DnCNN
+      published: {psnr: 30.70, parameters: 734913}
+    - label: Conv-DnCNN
+      network_g: {operator: conv}
+      published: {psnr: 30.64, parameters: 734913}
+    - label: ConvT-DnCNN
+      network_g: {operator: convtranspose}
+      published: {psnr: 30.61, parameters: 734913}
+    - label: DnCNN
+      network_g: {type: DnCNN, num_in_ch: 1, num_out_ch: 1, num_feat: 32, num_layer: 8, norm: bn}
+      published: {psnr: 30.43, parameters: 557057}
+""",
+    ),
+    'ablation_kernel_init': (
+        'Ablation: how the reverse convolution starts, on the narrow Converse-DnCNN of small/denoise.yml',
+        'Start of the kernels, Converse-DnCNN, grey, sigma 25',
+        """\
+  seeds: [0]
+  runs:
+    - label: softmax
+      experiment: small_denoise_converse_dncnn  # the default: trained for small/denoise.yml already
+    - label: normal
+      network_g: {kernel_init: normal}
+    - label: uniform
+      network_g: {kernel_init: uniform}
+""",
+    ),
+    'ablation_padding': (
+        'Ablation: mode and width of the padding, on the narrow Converse-DnCNN of small/denoise.yml',
+        'Padding before the reverse convolution, Converse-DnCNN, grey, sigma 25',
+        """\
+  seeds: [0]
+  runs:
+    - label: circular, 4 px
+      experiment: small_denoise_converse_dncnn  # the default: trained for small/denoise.yml already
+    - label: reflect, 4 px
+      network_g: {padding_mode: reflect}
+    - label: replicate, 4 px
+      network_g: {padding_mode: replicate}
+    - label: zeros, 4 px
+      network_g: {padding_mode: constant}
+    - label: none
+      network_g: {padding: 0}
+""",
+    ),
+    'ablation_kernel_size': (
+        'Ablation: size of the kernels, on the narrow Converse-DnCNN of small/denoise.yml',
+        'Size of the kernels, Converse-DnCNN, grey, sigma 25',
+        """\
+  seeds: [0]
+  runs:
+    - label: 3 x 3
+      network_g: {kernel_size: 3}
+    - label: 5 x 5
+      experiment: small_denoise_converse_dncnn  # the default: trained for small/denoise.yml already
+    - label: 7 x 7
+      network_g: {kernel_size: 7}
+    - label: 9 x 9
+      network_g: {kernel_size: 9}
+""",
+    ),
+    'ablation_lam_init': (
+        'Ablation: start of lam, on the narrow Converse-DnCNN of small/denoise.yml',
+        'Start of lam, Converse-DnCNN, grey, sigma 25',
+        """\
+  seeds: [0]
+  runs:
+    - label: zero bias (lam 0.00013)
+      experiment: small_denoise_converse_dncnn  # the default: trained for small/denoise.yml already
+    - label: lam 0.5
+      network_g: {lam_init: 0.5}
+    - label: lam 0.1
+      network_g: {lam_init: 0.1}
+    - label: lam 0.01
+      network_g: {lam_init: 0.01}
+    - label: lam 0.001
+      network_g: {lam_init: 0.001}
+""",
+    ),
+}
+
+
+def small_file(name: str) -> str:
+    """A comparison file that trains narrow denoisers."""
+    header, title, compare = SMALL_PRESETS[name]
+    template = Template((TEMPLATES / 'small_denoise.yml').read_text(encoding='utf-8'))
+    header = f'# {header}\n#\n#   basicsr compare options/small/{name}.yml\n'
+    return template.substitute(header=header, name=f'small_{name}', title=title, compare=compare.rstrip('\n'))
+
+
 def lines(options: dict[str, object]) -> str:
     """Write a section's keys as YAML."""
     return ''.join(f'  {key}: {value}\n' for key, value in options.items())
@@ -190,9 +287,11 @@ def test_file(row: Row) -> str:
 
 def option_files() -> dict[str, str]:
     """All files of the tables, path below ``options/`` to content."""
-    return {f'{row.name}.yml': training_file(row) for row in ROWS} | {
-        f'test/{row.name}.yml': test_file(row) for row in ROWS
-    }
+    return (
+        {f'{row.name}.yml': training_file(row) for row in ROWS}
+        | {f'test/{row.name}.yml': test_file(row) for row in ROWS}
+        | {f'small/{name}.yml': small_file(name) for name in SMALL_PRESETS}
+    )
 
 
 def main() -> int:

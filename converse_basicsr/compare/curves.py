@@ -1,0 +1,57 @@
+"""The curves of a training run, from the TensorBoard files that BasicSR writes."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from converse_basicsr.errors import UserError
+
+LOSS, METRIC = 'losses/', 'metrics/'
+
+
+@dataclass(frozen=True)
+class Point:
+    """One value of one curve.
+
+    Attributes:
+        iteration: When.
+        quantity: Name of a loss (``l_pix``), or of a test set and metric (``Set12/psnr``).
+        value: Its value.
+    """
+
+    iteration: int
+    quantity: str
+    value: float
+
+
+def read_curves(folder: Path) -> tuple[list[Point], float]:
+    """Read the losses and validation metrics of a run.
+
+    A resumed run has a file for each start; where it went over the same iterations twice, the later figures count.
+
+    Args:
+        folder: ``tb_logger/NAME``.
+
+    Returns:
+        The points in the order of the iterations, and the seconds between each file's first and last, in all.
+
+    Raises:
+        UserError: If the folder holds no curve.
+    """
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    points: dict[tuple[str, int], Point] = {}
+    seconds = 0.0
+    files = sorted(folder.glob('events.out.tfevents.*'), key=lambda path: path.stat().st_mtime_ns)
+    for file in files:
+        events = EventAccumulator(str(file), size_guidance={'scalars': 0})
+        events.Reload()
+        times = []
+        for tag in events.Tags()['scalars']:
+            for event in events.Scalars(tag):
+                quantity = tag.removeprefix(LOSS).removeprefix(METRIC)
+                points[tag, event.step] = Point(event.step, quantity, event.value)
+                times.append(event.wall_time)
+        seconds += max(times, default=0.0) - min(times, default=0.0)
+    if not points:
+        raise UserError(f'{folder} holds no curve of a training run; train it with logger:use_tb_logger=true')
+    return sorted(points.values(), key=lambda point: (point.iteration, point.quantity)), seconds
