@@ -3,6 +3,10 @@
 import csv
 import json
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -141,6 +145,22 @@ def test_a_failing_run_is_named_and_the_others_finish(
     assert 'tiny_converse_s0 ended with status' in error
     assert 'kernel_size' in error
     assert Path('experiments/tiny_conv_twin_s0/models/net_g_latest.pth').is_file()
+
+
+def test_ending_it_ends_the_training(comparison: dict[str, Any]) -> None:
+    comparison['train']['total_iter'] = 100_000
+    comparison['compare'].pop('picture')
+    command = [sys.executable, '-m', 'converse_basicsr.cli', 'compare', write(comparison), '--jobs', '2']
+    with subprocess.Popen(command) as process:
+        logs = [Path(f'comparison/runs/tiny_{name}_s0.txt') for name in ('converse', 'conv_twin')]
+        while not all(log.is_file() and 'iter: ' in log.read_text() for log in logs):
+            assert process.poll() is None
+            time.sleep(0.2)
+        process.terminate()
+        assert process.wait() == 128 + signal.SIGTERM
+    sizes = [log.stat().st_size for log in logs]
+    time.sleep(1)
+    assert [log.stat().st_size for log in logs] == sizes
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Train the runs of comparisons, each by ``basicsr train`` in a process of its own."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -41,6 +42,8 @@ def train_runs(comparisons: Iterable[Comparison], output: Path, *, jobs: int, th
     waiting = [run for run in runs.values() if not is_finished(run)]
     print(f'{len(runs)} runs, {len(runs) - len(waiting)} of them finished before', flush=True)
     (output / 'runs').mkdir(parents=True, exist_ok=True)
+    # Unhandled, the signal would end this process and leave its children training.
+    previous = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     done, failed = len(runs) - len(waiting), []
     working: dict[subprocess.Popen[bytes], tuple[Run, float]] = {}
     try:
@@ -63,6 +66,7 @@ def train_runs(comparisons: Iterable[Comparison], output: Path, *, jobs: int, th
             process.terminate()
         for process in working:
             process.wait()
+        signal.signal(signal.SIGTERM, previous)
     return failed
 
 
