@@ -81,8 +81,8 @@ class FilterCache:
     def clear(self) -> None:
         """Drop everything."""
         with self._lock:
-            self._entries.clear()
-            self._bytes = 0
+            for key in list(self._entries):
+                self._remove(key)
 
     def get(
         self,
@@ -138,6 +138,7 @@ class FilterCache:
             if entry is not None and only in (None, entry):
                 del self._entries[key]
                 self._bytes -= entry.num_bytes
+                entry.owner = None  # its callback refers to the entry: the cycle would keep the filter alive
 
     def _make_room(self, num_bytes: int, unused_since: int) -> bool:
         """Drop entries last used before ``unused_since`` until ``num_bytes`` fit; none if that is not enough."""

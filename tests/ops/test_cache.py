@@ -3,6 +3,7 @@
 import copy
 import gc
 import threading
+import weakref
 
 import pytest
 import torch
@@ -214,6 +215,31 @@ def test_the_filter_goes_with_its_layer(x):
     gc.collect()
     assert len(filter_cache) == 0
     assert filter_cache.num_bytes == 0
+
+
+@pytest.mark.parametrize('drop', ['change', 'limit', 'clear', 'owner'])
+def test_what_is_dropped_is_freed_at_once(x, drop):
+    layer = Converse2D(4, 4, 3).eval()
+    with torch.no_grad():
+        for _ in range(2):
+            layer(x)
+        (entry,) = filter_cache._entries.values()
+        stored = weakref.ref(entry.filter)
+        del entry
+        gc.disable()  # a cycle would keep gigabytes until the collector happens to run
+        try:
+            if drop == 'change':
+                layer.weight.mul_(2)
+                layer(x)
+            elif drop == 'limit':
+                filter_cache.limit = 0
+            elif drop == 'clear':
+                filter_cache.clear()
+            else:
+                del layer
+            assert stored() is None
+        finally:
+            gc.enable()
 
 
 def test_nothing_is_stored_while_gradients_are_recorded(x):
