@@ -5,12 +5,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from basicsr.data.transforms import augment, paired_random_crop
+from basicsr.data.transforms import augment
 from basicsr.utils.matlab_functions import imresize
 from torch.utils.data import Dataset
 
 from converse_basicsr.data.image_reader import ImageReader
-from converse_basicsr.data.patches import crop_to_multiple, to_tensor
+from converse_basicsr.data.patches import crop_to_multiple, random_corner, to_tensor
+
+# Bicubic interpolation reaches two pixels of the small image to either side.
+REACH = 2
 
 
 class BicubicSRDataset(Dataset):
@@ -18,8 +21,8 @@ class BicubicSRDataset(Dataset):
 
     The tables of super-resolution papers whose code follows KAIR feed the network the antialiased bicubic image **in
     float**; LR images stored with 8 bits score about 0.03 dB lower. Images are cropped to a multiple of the scale, at
-    the right and bottom. When training, the whole image is reduced first and the pair is cropped then, so patches carry
-    no border of their own.
+    the right and bottom. A training patch is the same as if it were cut from the whole image and from its reduced
+    version, so that it carries no border of its own; no more of the image is reduced than that takes.
 
     Args:
         opt: The dataset section of an option file.
@@ -69,10 +72,28 @@ class BicubicSRDataset(Dataset):
 
     def __getitem__(self, index: int) -> dict[str, torch.Tensor | str]:
         path = self.reader.paths[index]
-        gt = crop_to_multiple(self.reader[index], self.scale).astype(np.float32) / 255
-        lq = np.ascontiguousarray(imresize(gt, 1 / self.scale))  # a transposed view, which OpenCV does not flip
+        image = crop_to_multiple(self.reader[index], self.scale)
         if self.opt['phase'] == 'train':
-            gt, lq = paired_random_crop(gt, lq, int(self.opt['gt_size']), self.scale, path)
+            gt, lq = self._random_pair(image, path)
             gt, lq = augment([gt, lq], self.opt.get('use_hflip', True), self.opt.get('use_rot', True))
             gt, lq = (image.reshape(*image.shape[:2], -1) for image in (gt, lq))  # OpenCV drops a single channel
+        else:
+            gt, lq = self._pair(image)
         return {'lq': to_tensor(lq), 'gt': to_tensor(gt), 'lq_path': path, 'gt_path': path}
+
+    def _pair(self, image: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        gt = image.astype(np.float32) / 255
+        return gt, np.ascontiguousarray(imresize(gt, 1 / self.scale))  # a transposed view, which OpenCV does not flip
+
+    def _random_pair(self, image: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
+        size, scale = int(self.opt['gt_size']), self.scale
+        corner = random_corner(image, size, name, step=scale)
+        # Where the image itself ends, so does the cut-out, and imresize mirrors there as it would in the whole image.
+        first = [max(0, start - REACH * scale) for start in corner]
+        rows, columns = (slice(begin, start + size + REACH * scale) for begin, start in zip(first, corner))
+        gt, lq = self._pair(image[rows, columns])
+        top, left = (start - begin for begin, start in zip(first, corner))
+        gt = gt[top : top + size, left : left + size]
+        top, left, size = top // scale, left // scale, size // scale
+        # Copies, because OpenCV flips no views.
+        return np.ascontiguousarray(gt), np.ascontiguousarray(lq[top : top + size, left : left + size])

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.ndimage import convolve
 from torch.utils.data import Dataset
 
 from converse_basicsr.data import blur_kernels
@@ -13,6 +12,7 @@ from converse_basicsr.data.gaussian_noise_dataset import add_noise, noise_range
 from converse_basicsr.data.image_reader import ImageReader
 from converse_basicsr.data.patches import crop_to_multiple, noise_generator, random_patch, to_tensor
 from converse_basicsr.data.sample_seed import SampleIndex
+from converse_basicsr.data.wrapped_blur import blur, blur_as_tables
 
 # The tables crop images to a multiple of eight pixels, which also suits networks that downsample three times.
 TABLE_MULTIPLE = 8
@@ -30,7 +30,7 @@ class BlurDataset(Dataset):
 
             - ``dataroot_gt``, ``io_backend``: as for :class:`~converse_basicsr.data.image_reader.ImageReader`.
             - ``color``: ``rgb`` (default) or ``gray``.
-            - ``kernels``: list of ``.npy`` files; exactly one when validating and testing.
+            - ``kernels``: list of ``.npy`` files, or folders of them; exactly one file when validating and testing.
             - ``kernel_kinds``: what each training sample draws its kernel from: some of ``bank`` (the files),
               ``gaussian`` and ``motion`` (synthetic), each as likely; a name given twice counts twice. The default is
               the bank where there is one, else both synthetic kinds.
@@ -81,12 +81,14 @@ class BlurDataset(Dataset):
         self.noise_free_prob = float(opt.get('noise_free_prob', 0))
         if not 0 <= self.noise_free_prob <= 1:
             raise ValueError(f'noise_free_prob must be from 0 to 1, got {self.noise_free_prob}')
-        files = opt.get('kernels') or []
+        files = blur_kernels.kernel_files(opt.get('kernels') or [])
         self.kernels = [blur_kernels.read_kernel(path) for path in files]
         if self.is_train:
             self._prepare_training()
         elif len(files) != 1:
-            raise ValueError(f'kernels must name one file when validating or testing, got {files}')
+            raise ValueError(
+                f'kernels must name one file when validating or testing, got {[str(path) for path in files]}'
+            )
 
     def _prepare_training(self) -> None:
         self.scales = [int(scale) for scale in self.opt.get('scales') or [self.scale]]
@@ -119,7 +121,7 @@ class BlurDataset(Dataset):
         else:
             gt = crop_to_multiple(gt, int(np.lcm(TABLE_MULTIPLE, scale)))
             kernel = self.kernels[0]
-        blurred = convolve(gt, kernel[..., None], mode='wrap')[::scale, ::scale]
+        blurred = (blur if self.is_train else blur_as_tables)(gt, kernel)[::scale, ::scale]
         lq, sigma = add_noise(blurred.astype(np.float64) / 255, noise, rng)
         return {
             'lq': to_tensor(lq),

@@ -19,6 +19,21 @@ MOTION_SOFTNESS = 0.4
 KINDS = ('gaussian', 'motion')
 
 
+def kernel_files(paths: Sequence[str | Path]) -> list[Path]:
+    """List the ``.npy`` files among paths and, sorted by name, within the folders among them.
+
+    Raises:
+        ValueError: If a folder holds none.
+    """
+    files: list[Path] = []
+    for path in map(Path, paths):
+        found = sorted(path.glob('*.npy')) if path.is_dir() else [path]
+        if not found:
+            raise ValueError(f'kernels must be .npy files or folders of them, got {path}, which holds none')
+        files += found
+    return files
+
+
 def read_kernel(path: str | Path) -> np.ndarray:
     """Read a kernel from a ``.npy`` file.
 

@@ -23,14 +23,29 @@ def random_patch(image: np.ndarray, size: int, name: str, *, use_hflip: bool, us
     Raises:
         ValueError: If the image is smaller than the square.
     """
+    top, left = random_corner(image, size, name)
+    patch = np.ascontiguousarray(image[top : top + size, left : left + size])
+    return np.ascontiguousarray(augment(patch, use_hflip, use_rot).reshape(size, size, -1))
+
+
+def random_corner(image: np.ndarray, size: int, name: str, step: int = 1) -> tuple[int, int]:
+    """Draw the top left corner of a square inside an image.
+
+    Args:
+        image: The image, (H, W, C).
+        size: Side of the square in pixels.
+        name: The image's name, for the error.
+        step: The corner's coordinates are multiples of this.
+
+    Raises:
+        ValueError: If the image is smaller than the square.
+    """
     height, width = image.shape[:2]
     if min(height, width) < size:
         raise ValueError(
             f'gt_size must be at most the size of every image, got {size} for {name} of {height} x {width}'
         )
-    top, left = random.randint(0, height - size), random.randint(0, width - size)
-    patch = np.ascontiguousarray(image[top : top + size, left : left + size])
-    return np.ascontiguousarray(augment(patch, use_hflip, use_rot).reshape(size, size, -1))
+    return step * random.randint(0, (height - size) // step), step * random.randint(0, (width - size) // step)
 
 
 def crop_to_multiple(image: np.ndarray, multiple: int) -> np.ndarray:

@@ -16,6 +16,8 @@ examples:
   basicsr prepare demo
   basicsr prepare div2k --root datasets/DIV2K
   basicsr prepare sr --input photographs --output datasets/photographs --scale 4
+  basicsr prepare denoise --input Train400 --output datasets/Train400 --gray
+  basicsr prepare deblur --input photographs --output datasets/photographs
   basicsr prepare testset --input Set5 --output datasets/Set5 --scale 4
   basicsr prepare COMMAND --help
 """
@@ -23,6 +25,9 @@ examples:
 COMMANDS = {
     'sr': 'converse_basicsr.prepare.sr',
     'div2k': 'converse_basicsr.prepare.div2k',
+    'denoise': 'converse_basicsr.prepare.denoise',
+    'deblur': 'converse_basicsr.prepare.deblur',
+    'kernels': 'converse_basicsr.prepare.kernels',
     'testset': 'converse_basicsr.prepare.testset',
     'demo': 'converse_basicsr.prepare.demo',
     'weights': 'converse_basicsr.prepare.weights',

@@ -84,7 +84,16 @@ def check_grid(args: argparse.Namespace) -> None:
                 below = value - value % scale
                 choices = ' or '.join(str(choice) for choice in (below, below + scale) if choice)
                 raise UserError(f'{name} must be a multiple of --scale {scale}, got {value}: give {choices}')
-    if args.step > args.crop:
+    check_step(args.crop, args.step)
+
+
+def check_step(crop: int, step: int) -> None:
+    """Check that the sub-images leave no pixel out.
+
+    Raises:
+        UserError: If the steps leave gaps between the crops.
+    """
+    if step > crop:
         raise UserError(
-            f'--step must be at most --crop {args.crop}, got {args.step}: a larger step leaves gaps between sub-images'
+            f'--step must be at most --crop {crop}, got {step}: a larger step leaves gaps between sub-images'
         )

@@ -89,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
             *(f'val/{member}' for scale in scales for member in pair_members(scale)),
         ),
         tasks=tasks,
-        texts={'SOURCES.txt': credits_text()},
+        files={'SOURCES.txt': credits_text().encode('utf-8')},
     )
     return run_job(job, workers=args.workers, overwrite=args.overwrite, skip_bad=args.skip_bad)
 

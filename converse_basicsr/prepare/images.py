@@ -142,7 +142,7 @@ def read_image(path: Path) -> tuple[np.ndarray, list[str]]:
         BadImage: If it is empty, damaged, truncated, CMYK, transparent, or neither 8 nor 16 bits deep.
     """
     data = path.read_bytes()
-    _check_file(data)
+    check_file(data)
     # From memory: cv2.imread cannot open names outside the system's code page on Windows.
     try:
         image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
@@ -171,8 +171,12 @@ def read_image(path: Path) -> tuple[np.ndarray, list[str]]:
     return np.ascontiguousarray(image), notes
 
 
-def _check_file(data: bytes) -> None:
-    """Find what OpenCV lets pass: it decodes CMYK without a colour profile and fills what a truncated JPEG lacks."""
+def check_file(data: bytes) -> None:
+    """Find what OpenCV lets pass: it decodes CMYK without a colour profile and fills what a truncated JPEG lacks.
+
+    Raises:
+        BadImage: If the file is empty, damaged, truncated, too large or CMYK.
+    """
     if not data:
         raise BadImage('is empty')
     try:

@@ -52,9 +52,9 @@ class Job:
         name: Name of the record in it; jobs of different names share an output folder.
         parameters: Everything but the images that the result depends on; JSON values.
         members: The LMDBs (``*.lmdb``) and folders to be made, relative to ``output``.
-        tasks: One for each source image.
+        tasks: One for each source image; none where the files are all.
         ignored: Names of files that are no images, for the report.
-        texts: Text files to write beside the members: name and content.
+        files: Other files of the data set, relative to ``output``: name and content.
     """
 
     output: Path
@@ -63,7 +63,7 @@ class Job:
     members: tuple[str, ...]
     tasks: list[Task]
     ignored: list[str] = field(default_factory=list)
-    texts: dict[str, str] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
 
     @property
     def record(self) -> Path:
@@ -96,7 +96,8 @@ def run_job(job: Job, *, workers: int | None, overwrite: bool, skip_bad: bool) -
             if job.work.exists():
                 with _locked(job):  # a killed --overwrite of what is complete
                     pass
-            print(f'{job.output} is complete and was made from these images with these parameters: nothing to do')
+            images = 'from these images ' if job.tasks else ''
+            print(f'{job.output} is complete and was made {images}with these parameters: nothing to do')
             return 0
         with _locked(job):
             if not _publishing(job):
@@ -136,7 +137,7 @@ def _free_bytes(path: Path) -> int:
 
 def _is_finished(job: Job) -> bool:
     """Tell whether this very job is done; raise where anything else is in the place of its results."""
-    present = [name for name in (*job.members, *job.texts) if (job.output / name).exists()]
+    present = [name for name in (*job.members, *job.files) if (job.output / name).exists()]
     if not job.record.exists():
         if present:
             raise UserError(
@@ -150,7 +151,7 @@ def _is_finished(job: Job) -> bool:
         raise UserError(
             f'{job.output} is already made, but {difference}: choose another --output, or replace it with --overwrite'
         )
-    for name in job.members:
+    for name in (*job.members, *job.files):
         problems = [] if (job.output / name).exists() else ['does not exist']
         if name.endswith('.lmdb'):
             problems = check_lmdb(job.output / name)
@@ -205,7 +206,13 @@ def _make(job: Job, workers: int, overwrite: bool, skip_bad: bool) -> None:
         outcomes = run_tasks(todo, workers=min(workers, max(1, len(todo))))
         with (
             contextlib.closing(outcomes),
-            tqdm(total=len(job.tasks), initial=len(done), unit='image', desc=str(job.output)) as bar,
+            tqdm(
+                total=len(job.tasks),
+                initial=len(done),
+                unit='image',
+                desc=str(job.output),
+                disable=not job.tasks,
+            ) as bar,
         ):
             for task, outcome in outcomes:
                 bar.update()
@@ -228,7 +235,7 @@ def _make(job: Job, workers: int, overwrite: bool, skip_bad: bool) -> None:
                 f'{_listing([f"{path} {why}" for path, why in bad.items()])}. '
                 'Put them right and repeat the command, or leave them out with --skip-bad'
             )
-        if not any(line['entries'].get(name) for line in done.values() for name in job.members):
+        if job.tasks and not any(line['entries'].get(name) for line in done.values() for name in job.members):
             reasons = _listing(_note_texts(done, len(job.tasks)))
             raise UserError(
                 f'nothing to write: every image was left out ({reasons}): give other images, or a smaller --crop'
@@ -238,24 +245,21 @@ def _make(job: Job, workers: int, overwrite: bool, skip_bad: bool) -> None:
     finally:
         for writer in writers.values():
             writer.close()
-    for name, text in job.texts.items():
-        _write_text(job.work / name, text)
-    _write_text(
+    for name, content in job.files.items():
+        _write(job.work / name, content)
+    _write_json(
         job.work / job.record.name,
-        json.dumps(
-            {
-                'parameters': job.parameters,
-                'members': {
-                    name: sum(len(line['entries'].get(name, ())) for line in done.values()) for name in job.members
-                },
-                'texts': sorted(job.texts),
-                'sources': {task.source.path.name: task.source.fingerprint for task in job.tasks},
-                'left_out': {path.name: why for path, why in bad.items()},
-                'notes': _notes(done),
-                'ignored': job.ignored,
+        {
+            'parameters': job.parameters,
+            'members': {
+                name: sum(len(line['entries'].get(name, ())) for line in done.values()) for name in job.members
             },
-            indent=1,
-        ),
+            'files': sorted(job.files),
+            'sources': {task.source.path.name: task.source.fingerprint for task in job.tasks},
+            'left_out': {path.name: why for path, why in bad.items()},
+            'notes': _notes(done),
+            'ignored': job.ignored,
+        },
     )
 
 
@@ -280,7 +284,7 @@ def _resume(job: Job, overwrite: bool) -> dict[str, dict]:
     for entry in job.work.iterdir():
         if entry.name != 'lock':
             _remove(entry)
-    _write_text(record, json.dumps({'parameters': job.parameters}, indent=1))
+    _write_json(record, {'parameters': job.parameters})
     return {}
 
 
@@ -326,25 +330,28 @@ def _publish(job: Job) -> dict:
     """Move the members out of the work folder, the record last; a repeated call goes on where a kill stopped it."""
     final = job.work / job.record.name
     record = _read_json(final)
-    old = _read_json(job.record) if job.record.exists() else {'members': {}, 'texts': []}
-    new = (*record['members'], *record['texts'])
+    old = _read_json(job.record) if job.record.exists() else {'members': {}, 'files': []}
+    new = (*record['members'], *record['files'])
     for name in new:
         if (job.work / name).exists():
             _remove(job.output / name)
             (job.output / name).parent.mkdir(parents=True, exist_ok=True)
             (job.work / name).replace(job.output / name)
     # An LMDB of an earlier, replaced data set does not match the new ground truth.
-    for name in {*old['members'], *old['texts']} - set(new):
+    for name in {*old['members'], *old['files']} - set(new):
         _remove(job.output / name)
     final.replace(job.record)
     return record
 
 
 def _report(job: Job, record: dict) -> None:
-    print(f'{job.output}: made from {_count(len(record["sources"]) - len(record["left_out"]), "image")}')
+    sources = len(record['sources']) - len(record['left_out'])
+    print(f'{job.output}: made' + (f' from {_count(sources, "image")}' if sources else ''))
     for name, count in record['members'].items():
         size = sum(file.stat().st_size for file in (job.output / name).rglob('*') if file.is_file())
         print(f'  {name}: {_count(count, "image")}, {_size_text(size)}')
+    if record['files']:
+        print(f'  {_listing(record["files"])}')
     total = len(record['sources'])
     for note, names in record['notes'].items():
         # A grey set is grey by intention; grey images among colour ones deserve a line.
@@ -406,11 +413,15 @@ def _read_json(path: Path) -> dict:
         raise UserError(f'{path} is damaged: delete it and repeat the command with --overwrite') from error
 
 
-def _write_text(path: Path, text: str) -> None:
+def _write_json(path: Path, content: dict) -> None:
+    _write(path, json.dumps(content, indent=1).encode('utf-8'))
+
+
+def _write(path: Path, content: bytes) -> None:
     """Write a file that appears complete or not at all."""
     temporary = path.with_name(f'{path.name}.tmp')
-    with temporary.open('w', encoding='utf-8', newline='\n') as file:
-        file.write(text)
+    with temporary.open('wb') as file:
+        file.write(content)
         _sync(file)
     temporary.replace(path)
 

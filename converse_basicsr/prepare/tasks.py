@@ -1,15 +1,19 @@
-"""What a worker process makes of one image: pairs of sub-images, or pairs of whole images."""
+"""What a worker process makes of one image: pairs or the ground truth alone, of sub-images or of the whole."""
 
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 
+import cv2
 import numpy as np
 
 from converse_basicsr.prepare.downsample import BICUBIC_SUPPORT, downsample
 from converse_basicsr.prepare.images import BadImage, Source, encode_png, read_image
 
+GROUND_TRUTH = 'gt.lmdb'
+
 TOO_SMALL = 'left out, smaller than the crop'
+MADE_GREY = 'colour made grey'
 MARGIN_CUT = 'cut at the right or bottom to a multiple of the scale'
 
 
@@ -93,22 +97,52 @@ class SubimageTask(Task):
     def make(self, image: np.ndarray) -> tuple[list[Entry], list[str]]:
         """Make the sub-images; none where the image is smaller than the crop."""
         image, notes = cut_to_multiple(image, math.lcm(*self.scales))
-        height, width = image.shape[:2]
-        if min(height, width) < self.crop:
+        if min(image.shape[:2]) < self.crop:
             return [], [*notes, TOO_SMALL]
-        corners = [
-            (top, left)
-            for top in crop_starts(height, self.crop, self.step)
-            for left in crop_starts(width, self.crop, self.step)
-        ]
+        corners = crop_corners(image, self.crop, self.step)
         entries = []
-        versions = [('gt.lmdb', image, 1), *((f'lq_x{s}.lmdb', downsample(image, s), s) for s in self.scales)]
+        versions = [(GROUND_TRUTH, image, 1), *((f'lq_x{s}.lmdb', downsample(image, s), s) for s in self.scales)]
         for name, version, scale in versions:
             side = self.crop // scale
             for index, (top, left) in enumerate(corners, start=1):
                 patch = version[top // scale : top // scale + side, left // scale : left // scale + side]
                 entries.append(make_entry(f'{self.folder}{name}', f'{self.source.key}_s{index:03d}', patch))
         return entries, notes
+
+
+@dataclass(frozen=True)
+class GroundTruthTask(Task):
+    """Store an image, or its sub-images, in ``gt.lmdb``: for degradations that are made while training.
+
+    Attributes:
+        gray: Store colour images as luma.
+        crop: Side of the sub-images; the whole image, of any size, where None.
+        step: Distance between them.
+    """
+
+    gray: bool
+    crop: int | None
+    step: int | None
+
+    def make(self, image: np.ndarray) -> tuple[list[Entry], list[str]]:
+        """Make the entries; none where the image is smaller than the crop."""
+        notes = []
+        if self.gray and image.ndim == 3:
+            image = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
+            notes.append(MADE_GREY)
+        if self.crop is None:
+            return [make_entry(GROUND_TRUTH, self.source.key, image)], notes
+        if min(image.shape[:2]) < self.crop:
+            return [], [*notes, TOO_SMALL]
+        corners = crop_corners(image, self.crop, self.step)
+        return [
+            make_entry(
+                GROUND_TRUTH,
+                f'{self.source.key}_s{index:03d}',
+                image[top : top + self.crop, left : left + self.crop],
+            )
+            for index, (top, left) in enumerate(corners, start=1)
+        ], notes
 
 
 @dataclass(frozen=True)
@@ -144,7 +178,7 @@ def pair_members(scale: int) -> tuple[str, str]:
 
 def subimage_members(scales: tuple[int, ...]) -> tuple[str, ...]:
     """Name the LMDBs of a training set: the GT shared by all scales, and one LR for each."""
-    return ('gt.lmdb', *(f'lq_x{scale}.lmdb' for scale in scales))
+    return (GROUND_TRUTH, *(f'lq_x{scale}.lmdb' for scale in scales))
 
 
 def make_entry(member: str, key: str, image: np.ndarray) -> Entry:
@@ -165,6 +199,12 @@ def cut_to_multiple(image: np.ndarray, multiple: int) -> tuple[np.ndarray, list[
     """
     height, width = (side - side % multiple for side in image.shape[:2])
     return image[:height, :width], [MARGIN_CUT] if (height, width) != image.shape[:2] else []
+
+
+def crop_corners(image: np.ndarray, crop: int, step: int) -> list[tuple[int, int]]:
+    """List the top left corners of an image's sub-images, row by row (:func:`crop_starts` along both sides)."""
+    height, width = image.shape[:2]
+    return [(top, left) for top in crop_starts(height, crop, step) for left in crop_starts(width, crop, step)]
 
 
 def crop_starts(length: int, crop: int, step: int) -> list[int]:

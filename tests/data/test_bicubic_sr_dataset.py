@@ -14,6 +14,9 @@ converse_basicsr.register()
 from basicsr.data import build_dataset  # noqa: E402
 from basicsr.utils.matlab_functions import imresize  # noqa: E402
 
+from converse_basicsr.data import bicubic_sr_dataset  # noqa: E402
+from converse_basicsr.data.patches import random_corner  # noqa: E402
+
 
 def build(root: Path, **options: Any) -> Any:
     section = {
@@ -65,9 +68,40 @@ def test_training_patches_belong_together(images: dict[str, np.ndarray], tmp_pat
     assert torch.allclose(imresize(sample['gt'], 0.25)[inner], sample['lq'][inner], atol=1e-5)
 
 
+@pytest.mark.parametrize('color', ['rgb', 'gray'])
+@pytest.mark.parametrize('scale', [2, 3, 4])
+def test_training_patches_are_cut_from_the_whole_images(
+    images: dict[str, np.ndarray], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, scale: int, color: str
+) -> None:
+    gt, lq = (build(tmp_path / 'gt', scale=scale, color=color)[1][key] for key in ('gt', 'lq'))
+    size = 12
+    side = size // scale
+    options = {'phase': 'train', 'gt_size': size, 'use_hflip': False, 'use_rot': False}
+    dataset = build(tmp_path / 'gt', scale=scale, color=color, **options)
+    ends = [length - side for length in lq.shape[1:]]
+    for top in (0, 1, 2, ends[0] - 1, ends[0]):  # to the borders, where imresize mirrors
+        for left in (0, 1, ends[1] - 2, ends[1]):
+            corner = (scale * top, scale * left)
+            monkeypatch.setattr(bicubic_sr_dataset, 'random_corner', lambda *args, corner=corner, **kwargs: corner)
+            sample = dataset[1]
+            assert torch.equal(sample['gt'], gt[:, corner[0] : corner[0] + size, corner[1] : corner[1] + size])
+            expected = lq[:, top : top + side, left : left + side]
+            torch.testing.assert_close(sample['lq'], expected, rtol=0, atol=1e-6)
+
+
+def test_corners_of_patches_lie_on_the_small_image(images: dict[str, np.ndarray]) -> None:
+    corners = [random_corner(images['b'], 24, 'b', step=4) for _ in range(400)]
+    assert {top for top, _ in corners} == set(range(0, 50 - 24 + 1, 4))
+    assert {left for _, left in corners} == set(range(0, 47 - 24 + 1, 4))
+
+
 def test_bad_arguments_are_refused(images: dict[str, np.ndarray], tmp_path: Path) -> None:
     with pytest.raises(ValueError, match='gt_size must be a multiple of the scale 4, got 25'):
         build(tmp_path / 'gt', phase='train', gt_size=25)
+    with pytest.raises(
+        ValueError, match=r'gt_size must be at most the size of every image, got 44 for .*a\.png of 40 x 64'
+    ):
+        build(tmp_path / 'gt', phase='train', gt_size=44)[0]
     (tmp_path / 'empty').mkdir()
     with pytest.raises(ValueError, match='must hold images'):
         build(tmp_path / 'empty')

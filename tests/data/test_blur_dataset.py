@@ -16,6 +16,7 @@ from basicsr.data import build_dataset  # noqa: E402
 
 from converse_basicsr.data import blur_kernels  # noqa: E402
 from converse_basicsr.data.sample_seed import SampleIndex  # noqa: E402
+from converse_basicsr.data.wrapped_blur import blur_as_tables  # noqa: E402
 
 
 @pytest.fixture
@@ -85,6 +86,31 @@ def test_training_takes_from_the_bank(root: Path) -> None:
     which = np.stack([np.abs(drawn - kernel).max((1, 2)) < 1e-7 for kernel in expected])
     assert which.any(0).all()
     assert which.any(1).all()
+
+
+def test_a_folder_of_kernels_is_a_bank(root: Path) -> None:
+    bank = root.parent / 'bank'
+    bank.mkdir()
+    with pytest.raises(
+        ValueError, match=r'kernels must be \.npy files or folders of them, got .*bank, which holds none'
+    ):
+        build(root, phase='train', kernels=[str(bank)], gt_size=24)
+    kernels = {name: np.random.default_rng(index).random((5, 5)) for index, name in enumerate(['b', 'a'])}
+    for name, kernel in kernels.items():
+        np.save(bank / f'{name}.npy', kernel)
+    dataset = build(root, phase='train', kernels=[str(bank), str(root.parent / 'kernel.npy')], gt_size=24)
+    read = [kernels['a'], kernels['b'], np.random.default_rng(4).random((5, 7))]
+    for kernel, expected in zip(dataset.kernels, read, strict=True):
+        np.testing.assert_allclose(kernel, expected / expected.sum())
+    with pytest.raises(ValueError, match='kernels must name one file when validating or testing'):
+        build(root, kernels=[str(bank)])
+
+
+def test_training_blurs_as_the_tables_do(root: Path) -> None:
+    sample = build(root, phase='train', gt_size=24, sigma=0)[0]
+    gt = (sample['gt'] * 255).round().numpy().transpose(1, 2, 0).astype(np.uint8)
+    expected = blur_as_tables(gt, blur_kernels.read_kernel(root.parent / 'kernel.npy'))
+    np.testing.assert_array_equal((sample['lq'] * 255).round().numpy().transpose(1, 2, 0), expected)
 
 
 def test_training_mixes_the_bank_with_synthetic_kernels(root: Path) -> None:

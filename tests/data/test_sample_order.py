@@ -14,9 +14,9 @@ converse_basicsr.register()
 
 from basicsr.data import build_dataloader  # noqa: E402
 
-from converse_basicsr.compat import data_position  # noqa: E402
 from converse_basicsr.data.sample_order import SampleOrder  # noqa: E402
 from converse_basicsr.data.sample_seed import SampleIndex, SeededDataset  # noqa: E402
+from converse_basicsr.training_state import data_position  # noqa: E402
 
 SIZE = 12
 
