@@ -1,0 +1,100 @@
+"""Reverse convolution in mmcv's configs: importing this module registers ``Converse`` in mmengine's ``MODELS``.
+
+In a config: ``custom_imports = dict(imports=['converse_basicsr.mmcv'])``. It serves ``build_upsample_layer``,
+``build_plugin_layer``, and ``build_conv_layer`` inside ``ConvModule``. mmengine is all that is imported; whether the
+builders come from mmcv or from mmcv-lite does not matter.
+"""
+
+from converse_basicsr.ops import Converse2D
+
+try:
+    from mmengine.registry import MODELS
+except ImportError as error:
+    raise ImportError(
+        'converse_basicsr.mmcv needs mmengine: pip install mmcv-lite, or mmcv where its compiled operators are wanted '
+        '(never mmcv-lite on top of mmcv: it overwrites it)'
+    ) from error
+
+# Side of the kernels where nothing is upsampled: that of the blocks of Converse-SRResNet (arXiv 2508.09824).
+KERNEL_SIZE = 5
+
+
+@MODELS.register_module()
+class Converse(Converse2D):
+    """``Converse2D`` with the signatures that mmcv's builders call.
+
+    As an upsample or plugin layer it takes ``in_channels`` and ``scale_factor``. As the convolution of a ``ConvModule``
+    it takes the place of a depthwise convolution that keeps the size; let a 1x1 ``ConvModule`` mix the channels. Its
+    parameter ``bias`` is no additive bias but the logit of lam, which is there with ``bias=False`` as well.
+
+    Args:
+        in_channels: Number of channels.
+        out_channels: Number of channels again; None for ``in_channels``.
+        kernel_size: Side of the kernels; None for ``scale_factor`` or, at scale 1, 5.
+        stride: 1, as a convolution's.
+        padding: That of a convolution that keeps the size, ``(kernel_size - 1) // 2``, or None. The border on which the
+            operator solves is always ``kernel_size - 1`` wide.
+        dilation: 1, as a convolution's.
+        groups: 1 or ``in_channels``, as a convolution's.
+        bias: As a convolution's.
+        scale_factor: Upsampling factor.
+        padding_mode: What the border holds: ``circular``, ``constant`` (zeros), ``reflect`` or ``replicate``.
+        eps: Smallest lam.
+        kernel_init: Start of the kernels (see ``Converse2D``).
+        lam_init: First value of lam (see ``Converse2D``).
+
+    Shape:
+        ``(N, C, H, W)`` -> ``(N, C, scale_factor * H, scale_factor * W)``.
+
+    Raises:
+        ValueError: If an argument asks for what the operator does not do.
+    """
+
+    _abbr_ = 'converse'  # the name that build_plugin_layer gives
+    transposed = False
+    stride = dilation = (1, 1)
+    output_padding = (0, 0)
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int | None = None,
+        kernel_size: int | tuple[int, int] | None = None,
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] | None = None,
+        dilation: int | tuple[int, int] = 1,
+        groups: int = 1,
+        bias: bool = True,
+        *,
+        scale_factor: int = 1,
+        padding_mode: str = 'replicate',
+        eps: float = 1e-5,
+        kernel_init: str = 'softmax',
+        lam_init: float | None = None,
+    ) -> None:
+        if kernel_size is None:
+            kernel_size = KERNEL_SIZE if scale_factor == 1 else scale_factor
+        super().__init__(
+            in_channels,
+            in_channels if out_channels is None else out_channels,
+            kernel_size,
+            scale_factor,
+            padding_mode=padding_mode,
+            eps=eps,
+            kernel_init=kernel_init,
+            lam_init=lam_init,
+        )
+        same = tuple((k - 1) // 2 for k in self.kernel_size)
+        for name, value, allowed in (
+            ('stride', stride, (1, (1, 1))),
+            ('dilation', dilation, (1, (1, 1))),
+            ('groups', groups, (1, in_channels)),
+            ('padding', padding, (None, same, *([same[0]] if same[0] == same[1] else []))),
+        ):
+            if value not in allowed:
+                raise ValueError(f'{name} must be {" or ".join(map(str, allowed))}, got {value!r}')
+        self.groups = in_channels
+
+    def init_weights(self) -> None:
+        """Start anew, as mmengine asks of layers that bring a start of their own."""
+        self.reset_parameters()

@@ -1,0 +1,6 @@
+"""Reverse convolution inside networks that others wrote: exchange their operators for Converse2D."""
+
+from converse_basicsr.surgery.exchange import exchange, replace
+from converse_basicsr.surgery.parts import ConverseShuffle, ConvThenConverse, UpsampledConv2d
+
+__all__ = ['ConvThenConverse', 'ConverseShuffle', 'UpsampledConv2d', 'exchange', 'replace']

@@ -1,0 +1,262 @@
+"""Exchange operators of a network for reverse convolutions: find them, put the parts in, check that it still runs."""
+
+import copy
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+import torch
+from torch import nn
+
+from converse_basicsr.blocks import ConverseBlock
+from converse_basicsr.surgery import parts
+from converse_basicsr.surgery.dataflow import Dataflow, observe, run
+from converse_basicsr.surgery.parts import LOGGER
+
+# Kernels of the blocks that come in: those of Converse-SRResNet (arXiv 2508.09824).
+BLOCK_KERNEL_SIZE = 5
+
+
+def replace(
+    net: nn.Module,
+    *,
+    upsample: bool = True,
+    depthwise: bool = False,
+    conv3x3: bool = False,
+    input_shape: Sequence[int] | None = None,
+) -> nn.Module:
+    """Return a copy of a network with reverse convolutions in it; the network itself stays as it is.
+
+    What is exchanged is logged (logger ``basicsr``). All other parameters keep their names, so that checkpoints of the
+    original load with ``strict=False``, which reports the parts that they do not hold.
+
+    Args:
+        net: Any network of one input, of BasicSR or not, trained or new.
+        upsample: Exchange the upsampling steps: PixelShuffle, nearest interpolation before a convolution,
+            ``nn.Upsample`` of nearest mode, transposed convolutions whose output is stride times as large.
+        depthwise: Exchange depthwise convolutions with stride 1 that keep the size, for a reverse convolution with
+            kernels as large and the same border.
+        conv3x3: Exchange residual blocks of two 3x3 convolutions (MSRResNet, EDSR) for ``ConverseBlock``, which starts
+            as the identity.
+        input_shape: Shape of an input, on which the network is run once; the usual ones are tried if not given.
+
+    Returns:
+        The changed copy, on the device and in the dtype and mode of the original.
+
+    Raises:
+        ValueError: If nothing is to be exchanged, or the network cannot be run.
+
+    Example:
+        >>> net = nn.Sequential(nn.Conv2d(8, 32, 3, padding=1), nn.PixelShuffle(2))
+        >>> replace(net)[0].up
+        Converse2D(8, 8, kernel_size=(2, 2), scale=2, padding=(2, 2), padding_mode='replicate', eps=0.001)
+    """
+    net = copy.deepcopy(net)
+    exchange(net, upsample=upsample, depthwise=depthwise, conv3x3=conv3x3, input_shape=input_shape)
+    return net
+
+
+def exchange(
+    net: nn.Module,
+    *,
+    upsample: bool = True,
+    depthwise: bool = False,
+    conv3x3: bool = False,
+    input_shape: Sequence[int] | None = None,
+) -> None:
+    """Do in place what :func:`replace` does to a copy.
+
+    Raises:
+        ValueError: As :func:`replace`. If the network does not run with the parts in it, they are in it nevertheless.
+    """
+    asked = {'upsample': upsample, 'depthwise': depthwise, 'conv3x3': conv3x3}
+    for name, is_wanted in asked.items():
+        if not isinstance(is_wanted, bool):
+            raise ValueError(f'{name} must be true or false, got {is_wanted!r}')
+    wanted = [name for name, is_wanted in asked.items() if is_wanted]
+    if not wanted:
+        raise ValueError(f'one of {", ".join(asked)} must be true, or there is nothing to exchange')
+    flow, input_shape = observe(net, input_shape)
+    names = {module: name for name, module in net.named_modules()}
+    report, parts_of = [], {}
+    for name in wanted:
+        # A module takes one part; the network itself cannot be put anywhere.
+        found = [step for step in _SEARCHES[name](net, flow) if {net, *parts_of}.isdisjoint(step.parts)]
+        for step in found:
+            parts_of.update(step.parts)
+            report.append(f'{" + ".join(names[module] for module in step.parts)}: {step.before} -> {step.after}')
+        if not found:
+            report.append(f'no {_SOUGHT[name]}')
+    left = list(dict.fromkeys(flow.functional)) if upsample else []
+    if not parts_of:
+        raise ValueError(f'{type(net).__name__} has ' + '; '.join(report + [f'out of reach: {text}' for text in left]))
+    for module, part in parts_of.items():
+        _put(net, module, part)
+    _check_it_runs(net, flow, input_shape)
+    for line in report + [f'left as it is: {text}' for text in left]:
+        LOGGER.info(f'Reverse convolution in {type(net).__name__}: {line}.')
+
+
+_SOUGHT = {
+    'upsample': (
+        'upsampling step (PixelShuffle, nearest interpolation before a convolution, nn.Upsample of nearest mode, '
+        'transposed convolution whose output is stride times as large)'
+    ),
+    'depthwise': 'depthwise convolution with stride 1 that keeps the size',
+    'conv3x3': 'residual block of two 3x3 convolutions',
+}
+
+
+@dataclass
+class _Exchange:
+    """What to put in, module to part, and both sides in words."""
+
+    parts: dict[nn.Module, nn.Module]
+    before: str
+    after: str
+
+
+def _put(net: nn.Module, module: nn.Module, part: nn.Module) -> None:
+    """Put a part in wherever a module is registered, with its mode, device and dtype."""
+    like = next(chain(module.parameters(), net.parameters()), torch.empty(0))
+    part.to(device=like.device, dtype=like.dtype).train(module.training)
+    for parent in list(net.modules()):
+        for name, child in parent._modules.items():
+            if child is module:
+                parent._modules[name] = part
+
+
+def _check_it_runs(net: nn.Module, flow: Dataflow, input_shape: Sequence[int]) -> None:
+    try:
+        shapes = run(net, input_shape).shapes
+    except Exception as error:
+        raise ValueError(f'{type(net).__name__} does not run with reverse convolutions: {error}') from error
+    if shapes != flow.shapes:
+        raise ValueError(f'{type(net).__name__} with reverse convolutions must give {flow.shapes}, got {shapes}')
+
+
+def _is_plain(module: nn.Module, kind: type[nn.Module]) -> bool:
+    """Whether a module is exactly of a class, and no weight or spectral normalisation recomputes its weight."""
+    return type(module) is kind and not module._forward_pre_hooks and not hasattr(module, 'parametrizations')
+
+
+def _upsampling(net: nn.Module, flow: Dataflow) -> Iterator[_Exchange]:
+    for module in list(net.modules()):
+        if flow.calls[module] == 0:
+            continue
+        if isinstance(module, nn.PixelShuffle):
+            yield from _shuffle(module, flow)
+        elif isinstance(module, nn.Upsample):
+            yield from _enlargement(module, flow)
+        elif _is_plain(module, nn.ConvTranspose2d):
+            yield from _transposed(module)
+        elif _is_plain(module, nn.Conv2d):
+            yield from _interpolation(module, flow)
+
+
+def _shuffle(shuffle: nn.PixelShuffle, flow: Dataflow) -> Iterator[_Exchange]:
+    scale = shuffle.upscale_factor
+    convs = list(dict.fromkeys(flow.sources[shuffle]))
+    if all(_only_feeds(conv, shuffle, flow) for conv in convs):
+        channels = sorted({conv.out_channels for conv in convs})
+        yield _Exchange(
+            {conv: parts.ConvThenConverse(conv, scale) for conv in convs} | {shuffle: nn.Identity()},
+            f'convolution to {_list(channels)} channels and PixelShuffle({scale})',
+            f'convolution to {_list(c // scale**2 for c in channels)} channels and Converse2D x{scale}',
+        )
+    elif len(set(flow.channels[shuffle])) == 1:
+        channels = flow.channels[shuffle][0]
+        num_out_ch = channels // scale**2
+        yield _Exchange(
+            {shuffle: parts.ConverseShuffle(num_out_ch, scale)},
+            f'PixelShuffle({scale}) of {channels} channels',
+            f'Converse2D x{scale} of {channels} channels and 1x1 convolution to {num_out_ch}, started as PixelShuffle',
+        )
+
+
+def _only_feeds(conv: nn.Module | None, shuffle: nn.PixelShuffle, flow: Dataflow) -> bool:
+    """Whether ``conv`` is a convolution whose every output is shuffled, into features rather than an image."""
+    if conv is None or not _is_plain(conv, nn.Conv2d) or flow.calls[conv] != flow.sources[shuffle].count(conv):
+        return False
+    num_feat = conv.out_channels // shuffle.upscale_factor**2
+    return num_feat % conv.groups == 0 and not parts.gives_image(conv.in_channels, num_feat)
+
+
+def _list(numbers: Iterable[int]) -> str:
+    return ' and '.join(map(str, numbers))
+
+
+def _enlargement(module: nn.Upsample, flow: Dataflow) -> Iterator[_Exchange]:
+    if len(flow.enlarged[module]) == flow.calls[module] and len(set(flow.enlarged[module])) == 1:
+        num_feat, scale = flow.enlarged[module][0]
+        part = parts.build_converse_upsampler(num_feat, scale)
+        yield _Exchange({module: part}, f'nearest upsampling x{scale}', f'Converse2D x{scale} of {num_feat} channels')
+
+
+def _interpolation(conv: nn.Conv2d, flow: Dataflow) -> Iterator[_Exchange]:
+    scale = flow.interpolated[conv][0]
+    if scale > 1 and set(flow.interpolated[conv]) == {scale}:
+        yield _Exchange(
+            {conv: parts.UpsampledConv2d(conv, scale)},
+            f'nearest interpolation x{scale} and convolution',
+            f'Converse2D x{scale} of {conv.in_channels} channels and the same convolution',
+        )
+
+
+def _transposed(conv: nn.ConvTranspose2d) -> Iterator[_Exchange]:
+    scale = conv.stride[0]
+    # (H - 1) s - 2 p + k + output_padding is s H where k + output_padding - 2 p is s.
+    grows = [k + o - 2 * p for k, o, p in zip(conv.kernel_size, conv.output_padding, conv.padding)]
+    if scale > 1 and conv.stride == (scale, scale) and conv.dilation == (1, 1) and grows == [scale, scale]:
+        yield _Exchange(
+            {conv: parts.replace_transposed(conv)},
+            f'transposed convolution {conv.in_channels} -> {conv.out_channels} with stride {scale}',
+            f'Converse2D x{scale} with kernels of {_size(conv)}'
+            + ('' if conv.groups == conv.in_channels == conv.out_channels else ' and 1x1 convolution'),
+        )
+
+
+def _depthwise(net: nn.Module, flow: Dataflow) -> Iterator[_Exchange]:
+    for conv in list(net.modules()):
+        if flow.calls[conv] == 0 or not _is_plain(conv, nn.Conv2d) or not flow.maps[conv]:
+            continue
+        is_depthwise = conv.groups == conv.in_channels == conv.out_channels > 1
+        if is_depthwise and conv.stride == conv.dilation == (1, 1) and max(conv.kernel_size) > 1:
+            size = _size(conv)
+            part = parts.replace_depthwise(conv)
+            yield _Exchange({conv: part}, f'depthwise convolution {size}', f'Converse2D with kernels of {size}')
+
+
+def _size(conv: nn.Module) -> str:
+    return ' x '.join(map(str, conv.kernel_size))
+
+
+def _residual_blocks(net: nn.Module, flow: Dataflow) -> Iterator[_Exchange]:
+    blocks = [module for module in net.modules() if flow.maps.get(module) and _is_residual(module)]
+    for block in blocks:
+        # A container of one block is a map of the same kind: the block itself is meant.
+        if not any(other is not block and other in blocks for other in block.modules()):
+            num_feat = next(m for m in block.modules() if isinstance(m, nn.Conv2d)).in_channels
+            part = ConverseBlock(num_feat, kernel_size=BLOCK_KERNEL_SIZE, padding_mode=parts.PADDING_MODE, alpha=True)
+            yield _Exchange({block: part}, 'residual block of two 3x3 convolutions', 'ConverseBlock')
+
+
+def _is_residual(module: nn.Module) -> bool:
+    """Whether a module is ``x + f(x)``, with all its parameters in two 3x3 convolutions of one width in f."""
+    holders = [m for m in module.modules() if next(m.parameters(recurse=False), None) is not None]
+    if len(holders) != 2 or not all(_is_plain(m, nn.Conv2d) for m in holders):
+        return False
+    width = holders[0].in_channels
+    shapes = {tuple(conv.weight.shape) for conv in holders}
+    if shapes != {(width, width, 3, 3)} or any(conv.stride != (1, 1) for conv in holders):
+        return False
+    # Without its convolutions a residual block is the identity.
+    probe = copy.deepcopy(module).eval()
+    with torch.no_grad():
+        for parameter in probe.parameters():
+            parameter.zero_()
+        x = torch.linspace(-1, 1, width * 64, dtype=parameter.dtype, device=parameter.device).view(1, width, 8, 8)
+        return torch.equal(probe(x.clone()), x)
+
+
+_SEARCHES = {'upsample': _upsampling, 'depthwise': _depthwise, 'conv3x3': _residual_blocks}

@@ -1,0 +1,237 @@
+"""What takes the place of an upsampling step: each starts as close to the step it replaces as the operator can be."""
+
+import logging
+import math
+from collections import OrderedDict
+
+import torch
+from torch import nn
+
+from converse_basicsr.archs.upscale import build_upsampler
+from converse_basicsr.ops import Converse2D
+
+# BasicSR's logger by its name, so that the log file of a run holds what was exchanged.
+LOGGER = logging.getLogger('basicsr')
+
+# Beyond the border the map goes on: with zeros, a positive feature map would get a dark frame.
+PADDING_MODE = 'replicate'
+
+
+def prime_steps(scale: int) -> list[int]:
+    """The steps an upsampling is made of, small ones first: 4 -> [2, 2], 3 -> [3], 6 -> [2, 3]."""
+    steps, factor = [], 2
+    while scale > 1:
+        if scale % factor:
+            factor += 1
+        else:
+            steps.append(factor)
+            scale //= factor
+    return steps
+
+
+def build_converse_upsampler(num_feat: int, scale: int) -> nn.Module:
+    """Reverse convolutions that upsample by ``scale``, a prime step each, with kernels as large as the step.
+
+    In steps of 2 it starts as nearest upsampling, exactly: kernels that sum to 1 leave all its gains at 1.
+
+    Shape:
+        - Input: ``(N, num_feat, H, W)``.
+        - Output: ``(N, num_feat, scale * H, scale * W)``.
+    """
+    ups = [
+        build_upsampler(num_feat, scale=step, operator='converse', padding_mode=PADDING_MODE)
+        for step in prime_steps(scale)
+    ]
+    return ups[0] if len(ups) == 1 else nn.Sequential(*ups)
+
+
+class ConvThenConverse(nn.Module):
+    """A convolution, then upsampling by reverse convolution: instead of a convolution and ``PixelShuffle``.
+
+    It starts with the mean over the phases of the original's filters, at once or when a checkpoint is loaded that holds
+    them. At scales that are powers of 2, where the operator starts as nearest upsampling, it then gives, in every block
+    of ``scale`` x ``scale`` pixels, the mean of what the original gives there.
+
+    Args:
+        conv: The convolution before ``PixelShuffle(scale)``.
+        scale: Upsampling factor s.
+
+    Shape:
+        - Input: that of ``conv``, whose output ``(N, C s^2, H, W)`` was to be shuffled.
+        - Output: ``(N, C, s H, s W)``.
+    """
+
+    def __init__(self, conv: nn.Conv2d, scale: int) -> None:
+        super().__init__()
+        num_feat = conv.out_channels // scale**2
+        self.scale = scale
+        self.conv = _similar_conv(conv, num_feat)
+        self.up = build_converse_upsampler(num_feat, scale)
+        self.load_state_dict(conv.state_dict(), strict=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Convolve, then upsample."""
+        return self.up(self.conv(x))
+
+    def _load_from_state_dict(self, state_dict: dict[str, torch.Tensor], prefix: str, *args: object) -> None:
+        phases = self.scale**2
+        originals = {name: state_dict.get(f'{prefix}{name}') for name, _ in self.conv.named_parameters()}
+        if all(
+            original is not None and original.shape == (phases * len(parameter), *parameter.shape[1:])
+            for original, parameter in zip(originals.values(), self.conv.parameters())
+        ):
+            for name, original in originals.items():
+                del state_dict[f'{prefix}{name}']
+                state_dict[f'{prefix}conv.{name}'] = original.unflatten(0, (-1, phases)).mean(1)
+            if prefix:
+                LOGGER.info(f'{prefix}conv starts with the mean over the phases of {prefix}weight.')
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+class UpsampledConv2d(nn.Conv2d):
+    """A convolution whose input comes upsampled by nearest interpolation, and is upsampled by Converse2D instead.
+
+    The interpolation stays in the code of the network, out of reach; taking every ``scale``-th sample undoes it
+    exactly. Weight and bias are those of the original and keep their names, so that checkpoints of the network load.
+
+    Args:
+        conv: The convolution that follows the interpolation.
+        scale: Factor of the interpolation.
+
+    Shape:
+        - Input: ``(N, in_channels, scale * H, scale * W)``, constant in blocks of ``scale`` x ``scale``.
+        - Output: that of the convolution.
+    """
+
+    def __init__(self, conv: nn.Conv2d, scale: int) -> None:
+        super().__init__(conv.in_channels, conv.out_channels, **_geometry(conv))
+        self.weight, self.bias = conv.weight, conv.bias
+        self.scale = scale
+        self.up = build_converse_upsampler(conv.in_channels, scale)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Undo nearest upsampling, upsample by the reverse convolution, convolve."""
+        return super().forward(self.up(x[..., :: self.scale, :: self.scale]))
+
+
+class ConverseShuffle(nn.Module):
+    r"""``PixelShuffle`` by reverse convolution: upsample every channel, then mix the ``scale ** 2`` of each output.
+
+    It starts as ``PixelShuffle``, to rounding. A kernel whose taps lie within the block of their sample gives phase j
+    the gain :math:`1 + k_j (1 - \sum k) / (\sum k^2 + \lambda)`. With one tap at b = -a and the others at a, where
+    :math:`2 a^2 + a + \lambda = 0`, the gain is 2 at that phase and 0 elsewhere: zero insertion, times 2. The mixing
+    convolution starts with weights of 1/2. Scales that are no primes are made of prime steps.
+
+    Args:
+        num_out_ch: Channels C of the output.
+        scale: Upsampling factor s.
+
+    Shape:
+        - Input: ``(N, C s^2, H, W)``.
+        - Output: ``(N, C, s H, s W)``.
+
+    Raises:
+        ValueError: If ``scale`` is below 2.
+
+    Example:
+        >>> x = torch.rand(1, 12, 5, 4)
+        >>> torch.allclose(ConverseShuffle(3, 2)(x), nn.PixelShuffle(2)(x), atol=1e-5)
+        True
+    """
+
+    def __init__(self, num_out_ch: int, scale: int) -> None:
+        super().__init__()
+        if scale < 2:
+            raise ValueError(f'scale must be at least 2, got {scale}')
+        self.num_out_ch = num_out_ch
+        self.steps = prime_steps(scale)
+        phases = scale**2
+        self.up, self.mix = nn.ModuleList(), nn.ModuleList()
+        for step in self.steps:
+            # The centre, tap 2 (s - 1) // 2 = s - 1, puts taps 0 to s - 1 onto the block.
+            size, channels = 2 * (step - 1), num_out_ch * phases
+            up = Converse2D(channels, channels, size, scale=step, padding_mode=PADDING_MODE)
+            phases //= step**2
+            mix = nn.Conv2d(channels, num_out_ch * phases, 1, groups=num_out_ch * phases, bias=False)
+            _start_as_zero_insertion(up, mix)
+            self.up.append(up)
+            self.mix.append(mix)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Upsample and mix, step by step."""
+        for i, (up, mix) in enumerate(zip(self.up, self.mix)):
+            x = mix(up(self._phases_of_step_last(x, i)))
+        return x
+
+    def _phases_of_step_last(self, x: torch.Tensor, step: int) -> torch.Tensor:
+        """Order the channels (C, later phases, phases of this step): of a row s i + j, step by step, i comes first."""
+        here, later = self.steps[step], math.prod(self.steps[step + 1 :])
+        if later == 1:
+            return x
+        n, _, h, w = x.shape
+        x = x.reshape(n, self.num_out_ch, here, later, here, later, h, w)
+        return x.permute(0, 1, 3, 5, 2, 4, 6, 7).reshape(n, -1, h, w)
+
+
+@torch.no_grad()
+def _start_as_zero_insertion(up: Converse2D, mix: nn.Conv2d) -> None:
+    scale = up.scale
+    a = (-1 - (1 - 8 * up.lam.double()).sqrt()) / 4
+    up.weight.zero_()
+    up.weight[..., :scale, :scale] = a.to(up.weight.dtype)
+    rows, columns = torch.meshgrid(torch.arange(scale), torch.arange(scale), indexing='ij')
+    channel = torch.arange(up.in_channels)
+    row, column = rows.flatten()[channel % scale**2], columns.flatten()[channel % scale**2]
+    up.weight[0, channel, scale - 1 - row, scale - 1 - column] *= -1
+    mix.weight.fill_(0.5)
+
+
+def replace_transposed(conv: nn.ConvTranspose2d) -> nn.Module:
+    """Make what takes the place of a transposed convolution with stride s whose output is s times as large.
+
+    The reverse convolution has its kernel size. Unless the original is depthwise, a 1x1 convolution, started with what
+    the original answers to flat maps on average, mixes the channels: before it, or after it where the output is an
+    image, whose few channels could not carry the detail through an operator that works channel by channel.
+
+    Shape:
+        ``(N, C_in, H, W)`` -> ``(N, C_out, s H, s W)``.
+    """
+    scale = conv.stride[0]
+    mix_last = gives_image(conv.in_channels, conv.out_channels)
+    num_feat = conv.in_channels if mix_last else conv.out_channels
+    parts = {'up': Converse2D(num_feat, num_feat, conv.kernel_size, scale=scale, padding_mode=PADDING_MODE)}
+    if not conv.groups == conv.in_channels == conv.out_channels:
+        mix = nn.Conv2d(conv.in_channels, conv.out_channels, 1, groups=conv.groups, bias=conv.bias is not None)
+        with torch.no_grad():
+            answers = conv.weight.sum((-2, -1)).unflatten(0, (conv.groups, -1)) / scale**2
+            mix.weight.copy_(answers.transpose(1, 2).flatten(0, 1)[..., None, None])
+            if conv.bias is not None:
+                mix.bias.copy_(conv.bias)
+        parts = {**parts, 'conv': mix} if mix_last else {'conv': mix, **parts}
+    return nn.Sequential(OrderedDict(parts))
+
+
+def replace_depthwise(conv: nn.Conv2d) -> nn.Module:
+    """Make the reverse convolution, of its kernel size and border, that takes the place of a depthwise convolution.
+
+    Shape:
+        ``(N, C, H, W)`` -> ``(N, C, H, W)``.
+    """
+    mode = 'constant' if conv.padding_mode == 'zeros' else conv.padding_mode
+    part = Converse2D(conv.in_channels, conv.out_channels, conv.kernel_size, padding_mode=mode)
+    # One level down, its parameters do not meet those of the original in a checkpoint, which have other shapes.
+    return nn.Sequential(OrderedDict(converse=part))
+
+
+def gives_image(num_in_ch: int, num_out_ch: int) -> bool:
+    """Whether a layer turns features into an image: at most 4 channels, and fewer than it takes."""
+    return num_out_ch <= 4 and num_out_ch < num_in_ch
+
+
+def _geometry(conv: nn.Conv2d) -> dict[str, object]:
+    names = ('kernel_size', 'stride', 'padding', 'dilation', 'groups', 'padding_mode')
+    return {name: getattr(conv, name) for name in names} | {'bias': conv.bias is not None}
+
+
+def _similar_conv(conv: nn.Conv2d, out_channels: int) -> nn.Conv2d:
+    return nn.Conv2d(conv.in_channels, out_channels, **_geometry(conv))

@@ -1,0 +1,153 @@
+"""The parts that take the place of upsampling steps, against those steps."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from converse_basicsr.ops import Converse2D
+from converse_basicsr.surgery.parts import (
+    ConverseShuffle,
+    ConvThenConverse,
+    UpsampledConv2d,
+    build_converse_upsampler,
+    prime_steps,
+    replace_depthwise,
+    replace_transposed,
+)
+
+
+@pytest.fixture(autouse=True)
+def _seed() -> None:
+    torch.manual_seed(0)
+
+
+@pytest.mark.parametrize(('scale', 'steps'), [(1, []), (2, [2]), (3, [3]), (4, [2, 2]), (6, [2, 3]), (8, [2, 2, 2])])
+def test_prime_steps(scale: int, steps: list[int]) -> None:
+    assert prime_steps(scale) == steps
+
+
+@pytest.mark.parametrize('scale', [2, 4])
+def test_upsampling_starts_as_nearest(scale: int) -> None:
+    x = torch.randn(2, 5, 6, 7)
+    up = build_converse_upsampler(5, scale)
+    torch.testing.assert_close(up(x), F.interpolate(x, scale_factor=scale, mode='nearest'))
+
+
+def test_upsampling_by_3_keeps_flat_maps() -> None:
+    torch.testing.assert_close(build_converse_upsampler(5, 3)(torch.ones(1, 5, 6, 7)), torch.ones(1, 5, 18, 21))
+
+
+@pytest.mark.parametrize('scale', [2, 3, 4, 6])
+@pytest.mark.parametrize('dtype', [torch.float32, torch.float64])
+def test_shuffle_starts_as_pixel_shuffle(scale: int, dtype: torch.dtype) -> None:
+    x = torch.randn(2, 3 * scale**2, 5, 4, dtype=dtype)
+    part = ConverseShuffle(3, scale).to(dtype)
+    # lam is a float32 number at the start, in either dtype.
+    torch.testing.assert_close(part(x), nn.PixelShuffle(scale)(x), atol=2e-5, rtol=1e-5)
+
+
+def test_shuffle_refuses_scale_1() -> None:
+    with pytest.raises(ValueError, match='scale must be at least 2, got 1'):
+        ConverseShuffle(3, 1)
+
+
+@pytest.mark.parametrize('scale', [2, 3, 4])
+def test_every_parameter_of_the_shuffle_learns(scale: int) -> None:
+    part = ConverseShuffle(2, scale)
+    part(torch.randn(1, 2 * scale**2, 5, 4)).square().sum().backward()
+    assert all(p.grad.abs().max() > 0 for p in part.parameters())
+
+
+@pytest.mark.parametrize('scale', [2, 4])
+@pytest.mark.parametrize(('bias', 'groups'), [(True, 1), (False, 2)])
+def test_convolution_before_it_starts_as_the_mean_over_each_block(scale: int, bias: bool, groups: int) -> None:
+    conv = nn.Conv2d(4, 6 * scale**2, 3, padding=1, bias=bias, groups=groups)
+    part = ConvThenConverse(conv, scale)
+    x = torch.randn(2, 4, 6, 5)
+    original = F.pixel_shuffle(conv(x), scale)
+    blocks = F.interpolate(F.avg_pool2d(original, scale), scale_factor=scale, mode='nearest')
+    torch.testing.assert_close(part(x), blocks, atol=1e-5, rtol=1e-5)
+
+
+def test_original_filters_are_taken_from_a_checkpoint() -> None:
+    conv, other = (nn.Conv2d(4, 24, 3, padding=1) for _ in range(2))
+    net = nn.Sequential(ConvThenConverse(conv, 2))
+    keys = net.load_state_dict({f'0.{name}': value for name, value in other.state_dict().items()}, strict=False)
+    assert set(keys.missing_keys) == {'0.up.weight', '0.up.bias'}
+    assert keys.unexpected_keys == []
+    assert torch.equal(net[0].conv.weight, other.weight.view(6, 4, 4, 3, 3).mean(1))
+
+
+def test_its_own_checkpoints_load_strictly() -> None:
+    first, second = (ConvThenConverse(nn.Conv2d(4, 24, 3, padding=1), 2) for _ in range(2))
+    with torch.no_grad():
+        first.up.weight.mul_(2)
+    second.load_state_dict(first.state_dict())
+    x = torch.randn(1, 4, 5, 5)
+    assert torch.equal(first(x), second(x))
+
+
+def test_filters_of_another_shape_are_unexpected() -> None:
+    part = ConvThenConverse(nn.Conv2d(4, 24, 3, padding=1), 2)
+    before = part.conv.weight.clone()
+    keys = part.load_state_dict(nn.Conv2d(4, 8, 3).state_dict(), strict=False)
+    assert set(keys.unexpected_keys) == {'weight', 'bias'}
+    assert torch.equal(part.conv.weight, before)
+
+
+@pytest.mark.parametrize('scale', [2, 4])
+def test_nearest_and_convolution_start_alike(scale: int) -> None:
+    conv = nn.Conv2d(4, 6, 3, padding=1)
+    part = UpsampledConv2d(conv, scale)
+    x = F.interpolate(torch.randn(2, 4, 6, 5), scale_factor=scale, mode='nearest')
+    torch.testing.assert_close(part(x), conv(x))
+    assert part.weight is conv.weight
+    assert set(part.state_dict()) > {'weight', 'bias'}
+
+
+@pytest.mark.parametrize(
+    ('channels', 'kernel_size', 'groups'),
+    [((6, 4), 4, 1), ((6, 4), 2, 2), ((12, 3), 4, 1), ((5, 5), 4, 5), ((3, 6), 3, 3)],
+)
+def test_transposed_convolution_keeps_its_answer_to_flat_maps(
+    channels: tuple[int, int], kernel_size: int, groups: int
+) -> None:
+    conv = nn.ConvTranspose2d(
+        *channels, kernel_size, 2, (kernel_size - 1) // 2, output_padding=kernel_size % 2, groups=groups
+    )
+    part = replace_transposed(conv)
+    x = torch.randn(1, channels[0], 1, 1).expand(1, channels[0], 6, 6)
+    answer = part(x)
+    assert answer.shape == conv(x).shape
+    if groups < channels[0] or channels[0] != channels[1]:
+        mean = conv(x)[..., 4:8, 4:8].mean((-2, -1))
+        torch.testing.assert_close(answer.mean((-2, -1)), mean, atol=1e-5, rtol=1e-4)
+    else:
+        torch.testing.assert_close(answer.mean((-2, -1)), x.mean((-2, -1)), atol=1e-5, rtol=1e-4)
+
+
+def test_an_image_is_mixed_after_the_operator() -> None:
+    assert [name for name, _ in replace_transposed(nn.ConvTranspose2d(12, 3, 4, 2, 1)).named_children()] == [
+        'up',
+        'conv',
+    ]
+    assert [name for name, _ in replace_transposed(nn.ConvTranspose2d(12, 6, 4, 2, 1)).named_children()] == [
+        'conv',
+        'up',
+    ]
+
+
+@pytest.mark.parametrize(
+    ('mode', 'expected'), [('zeros', 'constant'), ('reflect', 'reflect'), ('circular', 'circular')]
+)
+def test_depthwise_convolution_keeps_kernel_size_and_border(mode: str, expected: str) -> None:
+    conv = nn.Conv2d(6, 6, (3, 5), padding=(1, 2), groups=6, padding_mode=mode)
+    part = replace_depthwise(conv)
+    operator = part.converse
+    assert isinstance(operator, Converse2D)
+    assert (operator.kernel_size, operator.scale, operator.padding_mode) == ((3, 5), 1, expected)
+    x = torch.randn(1, 6, 9, 8)
+    assert part(x).shape == conv(x).shape
+    # No key of the original under another shape: its checkpoints load with strict=False.
+    assert part.state_dict().keys().isdisjoint(conv.state_dict())
