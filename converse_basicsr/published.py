@@ -52,6 +52,15 @@ WEIGHTS = {
     )
 }
 
+# Names of the released weights: the option file that tests them (basicsr options), without directory and suffix.
+RELEASED = {
+    'converse_dncnn_gray25': 'converse_dncnn.pth',
+    'converse_srresnet_x4': 'converse_srresnet.pth',
+    'conversenet': 'conversenet.pth',
+    'converse_usrnet': 'converse_usrnet.pth',
+    'dncnn_gray25': 'dncnn_25.pth',
+}
+
 
 def _sets(names: tuple[str, ...], *values: float) -> dict[str, float]:
     return dict(zip(names, values))

@@ -1,0 +1,85 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from converse_basicsr import export
+from converse_basicsr.archs import ConverseDnCNN, ConverseUSRNet
+
+Basicsr = Callable[..., int]
+
+
+@pytest.fixture(autouse=True)
+def _weights(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    torch.save(ConverseDnCNN(num_feat=4, num_block=1).state_dict(), tmp_path / 'dncnn.pth')
+    torch.save(ConverseUSRNet(num_feat=4, num_block=1, num_iter=1).state_dict(), tmp_path / 'usr.pth')
+
+
+def command(checkpoint: str, file_format: str, output: str, *more: str) -> tuple:
+    arguments = ('--checkpoint', checkpoint, '--format', file_format, '--output', output, '--size', '24', '20', *more)
+    return ('export', None, *arguments)
+
+
+def test_a_file_is_written_checked_and_timed(basicsr: Basicsr, capsys) -> None:
+    assert basicsr(*command('dncnn.pth', 'torchscript', 'new/net.pt')) == 0
+    output = capsys.readouterr().out
+    assert '24 x 20: largest difference to torch' in output
+    assert '24 x 20: torch ' in output
+    assert [path.name for path in Path('new').iterdir()] == ['net.pt']
+    x = torch.rand(1, 1, 24, 20)
+    net = ConverseDnCNN(num_feat=4, num_block=1).eval()
+    net.load_state_dict(torch.load('dncnn.pth', weights_only=True))
+    with torch.no_grad():
+        torch.testing.assert_close(torch.jit.load('new/net.pt')(x), net(x), atol=2e-5, rtol=0)
+
+
+def test_open_sizes_are_checked_at_another_size(basicsr: Basicsr, capsys) -> None:
+    assert basicsr(*command('dncnn.pth', 'torch.export', 'net.pt2', '--dynamic')) == 0
+    assert '37 x 27: largest difference' in capsys.readouterr().out
+
+
+def test_kernels_are_an_input_and_the_scale_is_fixed(basicsr: Basicsr) -> None:
+    assert basicsr(*command('usr.pth', 'torchscript', 'net.pt', '--scale', '2')) == 0
+    kernel = torch.full((1, 1, 7, 7), 1 / 49)
+    assert torch.jit.load('net.pt')(torch.rand(1, 3, 24, 20), kernel).shape == (1, 3, 48, 40)
+
+
+def test_a_file_that_differs_is_not_kept(basicsr: Basicsr, capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(export, 'TOLERANCE', 0.0)
+    assert basicsr(*command('dncnn.pth', 'torchscript', 'out/net.pt')) == 2
+    assert 'out/net.pt was not written' in capsys.readouterr().err
+    assert list(Path('out').iterdir()) == []
+
+
+def test_mistakes_are_named(basicsr: Basicsr, capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path('old.pt').write_text('mine')
+    np.save('9.npy', np.ones((9, 9)))
+    for arguments, message in [
+        (('dncnn.pth', 'torchscript', 'net.onnx'), '--output must end in .pt for torchscript'),
+        (('dncnn.pth', 'torchscript', 'old.pt'), 'old.pt exists already'),
+        (('dncnn.pth', 'torchscript', 'net.pt', '--dynamic'), 'tracing fixes the size'),
+        (('dncnn.pth', 'torchscript', 'net.pt', '--scale', '2'), '--scale is nothing that ConverseDnCNN takes'),
+        (('usr.pth', 'torchscript', 'net.pt', '--kernel', '9.npy'), 'the network takes kernels of up to 7 x 7'),
+        (('none.pth', 'torchscript', 'net.pt'), 'none.pth is no file'),
+    ]:
+        assert basicsr(*command(*arguments)) == 2
+        assert message in capsys.readouterr().err
+    assert Path('old.pt').read_text() == 'mine'
+    monkeypatch.setattr('importlib.util.find_spec', lambda name: None)
+    assert basicsr(*command('dncnn.pth', 'onnx', 'net.onnx')) == 2
+    assert "pip install 'converse-basicsr[export]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(('name', 'channels'), [('converse_dncnn_gray25', 1), ('converse_srresnet_x4', 3)])
+def test_released_weights_run_in_onnxruntime(
+    basicsr: Basicsr, shared_data: Path, capsys, name: str, channels: int
+) -> None:
+    onnxruntime = pytest.importorskip('onnxruntime', reason='the extra "export" brings it')
+    pytest.importorskip('onnxscript', reason='the extra "export" brings it')
+    Path('model_zoo').symlink_to(shared_data / 'model_zoo')
+    assert basicsr(*command(name, 'onnx', 'net.onnx')) == 0  # refuses a difference of 1e-4 or more
+    (entry,) = onnxruntime.InferenceSession('net.onnx').get_inputs()
+    assert (entry.name, entry.shape) == ('image', [1, channels, 24, 20])

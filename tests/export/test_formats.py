@@ -1,0 +1,102 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from converse_basicsr.archs import ConverseDnCNN, ConverseSRResNet, ConverseUSRNet, USRNet
+from converse_basicsr.errors import UserError
+from converse_basicsr.export import FORMATS
+from converse_basicsr.export.formats import read, write
+from converse_basicsr.ops import Converse2D
+
+KERNEL = torch.rand(1, 1, 7, 7, generator=torch.Generator().manual_seed(1)).softmax(-1) / 7
+KERNEL_3 = torch.full((1, 1, 3, 3), 1 / 9)
+SMALL = {'num_feat': 4, 'num_block': 1}
+NETWORKS = {
+    'denoiser': (lambda: ConverseDnCNN(1, 1, **SMALL, padding_mode='reflect'), ()),
+    'enlarger': (lambda: ConverseSRResNet(**SMALL, upscale=3), ()),
+    'operator': (lambda: nn.Sequential(Converse2D(3, 3, 5, scale=2)), ()),
+    'predicted': (lambda: ConverseUSRNet(**SMALL, num_iter=1), (KERNEL,)),
+    'prior': (lambda: USRNet(num_feat=2, num_block=1, num_iter=1), (KERNEL_3,)),
+}
+
+
+def build(name: str) -> tuple[nn.Module, tuple[torch.Tensor, ...]]:
+    torch.manual_seed(0)
+    make, rest = NETWORKS[name]
+    net = make().eval().requires_grad_(False)
+    for p in net.parameters():
+        p.add_(0.1 * torch.randn(p.shape))
+    return net, (torch.rand(1, 1 if name == 'denoiser' else 3, 24, 21), *rest)
+
+
+def require(file_format: str) -> None:
+    if file_format == 'onnx':
+        for package in ('onnx', 'onnxscript', 'onnxruntime'):
+            pytest.importorskip(package, reason='the extra "export" brings it')
+
+
+def difference(net: nn.Module, exported, inputs: tuple[torch.Tensor, ...]) -> float:
+    return float((net(*inputs) - exported(*inputs)).abs().max())
+
+
+@pytest.mark.parametrize('file_format', FORMATS)
+@pytest.mark.parametrize('name', NETWORKS)
+def test_the_file_computes_what_the_network_does(tmp_path: Path, file_format: str, name: str) -> None:
+    require(file_format)
+    net, example = build(name)
+    path = tmp_path / f'net{FORMATS[file_format]}'
+    write(net, example, file_format, path, dynamic=False, fold=False)
+    other = (torch.rand(example[0].shape), *example[1:])
+    assert difference(net, read(file_format, path), other) < 2e-5
+
+
+@pytest.mark.parametrize('file_format', ['torchscript', 'onnx'])
+def test_folded_filters_are_stored(tmp_path: Path, file_format: str) -> None:
+    require(file_format)
+    net, example = build('denoiser')
+    paths = [tmp_path / f'{fold}{FORMATS[file_format]}' for fold in (False, True)]
+    for path, fold in zip(paths, (False, True)):
+        write(net, example, file_format, path, dynamic=False, fold=fold)
+    assert difference(net, read(file_format, paths[1]), example) < 2e-5
+    if file_format == 'onnx':
+        import onnx
+
+        kinds = [{node.op_type for node in onnx.load(path).graph.node} for path in paths]
+        assert 'Cos' not in kinds[1]
+        assert 'DFT' not in kinds[0] | kinds[1]
+
+
+@pytest.mark.parametrize('file_format', ['torch.export', 'onnx'])
+def test_open_sizes(tmp_path: Path, file_format: str) -> None:
+    require(file_format)
+    net, example = build('denoiser')
+    path = tmp_path / f'net{FORMATS[file_format]}'
+    write(net, example, file_format, path, dynamic=True, fold=False)
+    exported = read(file_format, path)
+    for height, width in ((24, 21), (37, 16), (16, 40)):
+        assert difference(net, exported, (torch.rand(1, 1, height, width),)) < 2e-5
+
+
+def test_what_cannot_be_followed_is_one_line(tmp_path: Path) -> None:
+    net, example = build('prior')  # pads to a multiple of eight, for which torch.export finds no rule
+    with pytest.raises(UserError, match=r'torch.export cannot follow this network .*; leave --dynamic out') as caught:
+        write(net, example, 'torch.export', tmp_path / 'net.pt2', dynamic=True, fold=False)
+    assert '\n' not in str(caught.value)
+
+
+def test_torch_alone_runs_the_files(tmp_path: Path) -> None:
+    """Neither this package nor BasicSR is imported."""
+    net, example = build('denoiser')
+    for file_format in ('torchscript', 'torch.export'):
+        write(net, example, file_format, tmp_path / f'net{FORMATS[file_format]}', dynamic=False, fold=False)
+    code = (
+        'import sys, torch; x = torch.rand(1, 1, 24, 21); '
+        'a = torch.jit.load("net.pt")(x); b = torch.export.load("net.pt2").module()(x); '
+        'print(a.shape == x.shape, bool((a - b).abs().max() < 2e-5), "converse_basicsr" in sys.modules)'
+    )
+    done = subprocess.run([sys.executable, '-c', code], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == 'True True False'
