@@ -13,7 +13,7 @@ from typing import Any
 
 from converse_basicsr import check
 from converse_basicsr.errors import UserError
-from converse_basicsr.option_file import read_option_file
+from converse_basicsr.option_file import OptionFile, read_option_file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +31,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--debug', action='store_true', help='short run under the name debug_NAME: validate and save every 8'
     )
-    parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+    parser.add_argument('--local_rank', '--local-rank', type=int, help=argparse.SUPPRESS)
+    parser.add_argument(
+        '--nproc',
+        type=int,
+        metavar='N',
+        help='run N processes on this machine, one a GPU, or on its CPU; for several machines use torchrun or Slurm',
+    )
     parser.add_argument(
         '--force_yml',
         nargs='+',
@@ -67,6 +73,9 @@ def parse_options(
         raise UserError('this process was started by a distributed launcher: add --launcher pytorch (or slurm)')
     option_file = read_option_file(args.opt, args.force_yml)
     check.require_runnable(option_file, is_train=is_train)
+    if not is_train:
+        # BasicSR's test pipeline reads both, whether they are there or not.
+        option_file.options['val'] = {'save_img': False, 'suffix': None, **option_file.options['val']}
 
     folder = Path(tempfile.mkdtemp(prefix='basicsr_'))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
@@ -74,6 +83,8 @@ def parse_options(
     header = ''.join(f'# --force_yml {override}\n' for override in option_file.overrides)
     resolved.write_text(header + option_file.dump(), encoding='utf-8')
 
+    if args.launcher != 'none':
+        _join_processes(args, option_file)
     command_line = sys.argv
     flags = [f'--{name}' for name in ('auto_resume', 'debug') if getattr(args, name)]
     sys.argv = [command_line[0], '-opt', str(resolved), '--launcher', args.launcher, *flags]
@@ -81,10 +92,23 @@ def parse_options(
         options, basicsr_args = basicsr_parse_options(root_path, is_train=is_train)
     finally:
         sys.argv = command_line
-    if options['dist'] and 'manual_seed' not in option_file.options:
+    if options['dist'] and option_file.options.get('manual_seed') is None:
         _share_seed(options)
     basicsr_args.opt = str(resolved) if option_file.overrides else args.opt
     return options, basicsr_args
+
+
+def _join_processes(args: argparse.Namespace, option_file: OptionFile) -> None:
+    """Start the communication with the other processes of the run; BasicSR finds it started."""
+    import torch.cuda
+
+    from converse_basicsr import distributed
+
+    if args.local_rank is not None:
+        os.environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    on_gpus = option_file.options['num_gpu'] != 0 and torch.cuda.is_available()
+    port = (option_file.options.get('dist_params') or {}).get('port')
+    distributed.start(args.launcher, on_gpus=on_gpus, port=port)
 
 
 def _share_seed(options: dict[str, Any]) -> None:
@@ -102,4 +126,5 @@ def to_command_line(args: argparse.Namespace) -> list[str]:
     """Turn parsed arguments back into BasicSR's command line."""
     flags = [f'--{name}' for name in ('auto_resume', 'debug') if getattr(args, name)]
     overrides = ['--force_yml', *args.force_yml] if args.force_yml else []
-    return ['-opt', args.opt, '--launcher', args.launcher, '--local_rank', str(args.local_rank), *flags, *overrides]
+    local_rank = [] if args.local_rank is None else ['--local_rank', str(args.local_rank)]
+    return ['-opt', args.opt, '--launcher', args.launcher, *local_rank, *flags, *overrides]

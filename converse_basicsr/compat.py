@@ -11,15 +11,18 @@ import functools
 import gc
 import importlib
 import importlib.util
+import inspect
 import logging
-import math
 import os
 import random
+import signal
 import sys
 import threading
 import time
 import types
-from collections.abc import Callable, Iterator
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -53,12 +56,18 @@ def apply() -> None:
         mend_ema_buffers()
         mend_loading_networks()
         mend_checkpoint_writing()
-        mend_final_validation_iteration()
-        mend_distributed_cpu()
+        mend_validation()
+        mend_distributed_start()
+        mend_saved_images()
+        mend_tensor2img()
+        mend_jpeg_quality()
+        mend_unsafe_loading()
         mend_option_reading()
         mend_resume()
         mend_iteration_count()
+        mend_training_loop()
         mend_spawned_datasets()
+        accept_converse_key()
         _applied = True
 
 
@@ -242,6 +251,10 @@ def seed_worker(worker_id: int, num_workers: int, rank: int, seed: int) -> None:
     import numpy as np
     import torch
 
+    if hasattr(os, 'setpgid'):
+        # A Ctrl-C, or what a batch system sends to a job, must reach the training alone: it saves and ends its workers.
+        with contextlib.suppress(OSError):
+            os.setpgid(0, 0)
     worker_seed = torch.initial_seed() % 2**32
     random.seed(worker_seed)
     np.random.seed(worker_seed)  # noqa: NPY002  (datasets of BasicSR draw from the global generator)
@@ -262,13 +275,15 @@ def mend_sample_order() -> None:
     """Let the seed, the epoch and the sample alone decide the order of the samples and what each of them draws.
 
     BasicSR orders by the epoch alone, seeds its workers alike at each epoch, and starts an epoch again when it resumes.
-    Can go when ``EnlargedSampler`` takes a seed and a place to start from, and samples have generators of their own.
+    Samples that cannot be read are named with their files, and skipped where ``on_bad_sample`` says so. Can go when
+    ``EnlargedSampler`` takes a seed and a place to start from, and samples have generators of their own.
     """
     import basicsr.data
     from basicsr.data.data_sampler import EnlargedSampler
 
     if 'seed' in _names(EnlargedSampler.__init__) or 'seed' in _names(EnlargedSampler.__iter__):
         return
+    from converse_basicsr.data.bad_samples import GuardedDataset
     from converse_basicsr.data.sample_order import SampleOrder
     from converse_basicsr.data.sample_seed import SeededDataset
 
@@ -276,6 +291,7 @@ def mend_sample_order() -> None:
 
     @functools.wraps(original)
     def build_dataloader(dataset: Any, dataset_opt: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+        dataset = GuardedDataset(dataset, dataset_opt['name'], skip=dataset_opt.get('on_bad_sample') == 'skip')
         if dataset_opt['phase'] == 'train':
             dataset = SeededDataset(dataset)
         return original(dataset, dataset_opt, *args, **kwargs)
@@ -407,7 +423,9 @@ def mend_loading_networks() -> None:
             net.load_state_dict(parameters, strict=strict)
         except RuntimeError as error:
             first_reasons = ' '.join(str(error).split())[:400]
-            raise UserError(f'checkpoint {load_path} does not fit the network: {first_reasons}') from error
+            some_fit = strict and not parameters.keys().isdisjoint(net.state_dict())
+            remedy = '; strict_load_g: false, under path, loads the parts that fit' if some_fit else ''
+            raise UserError(f'checkpoint {load_path} does not fit the network: {first_reasons}{remedy}') from error
 
     BaseModel.load_network = load_network
 
@@ -421,13 +439,14 @@ def write_checkpoint(content: dict[str, Any], path: str | os.PathLike[str]) -> N
     import torch
 
     path = Path(path)
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
+    temporary = path.with_name(f'.{path.name}.tmp')
     try:
         with open(temporary, 'wb') as file:
             torch.save(content, file)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+        sync_folder(path.parent)
     except (OSError, RuntimeError) as error:  # torch's zip writer turns a failed write into RuntimeError
         with contextlib.suppress(OSError):
             temporary.unlink()
@@ -435,21 +454,29 @@ def write_checkpoint(content: dict[str, Any], path: str | os.PathLike[str]) -> N
         raise UserError(f'cannot write checkpoint {path} ({reason}); earlier checkpoints are kept') from error
 
 
-def data_position(progress: dict[str, int], epoch: int, current_iter: int) -> int:
-    """Number of samples (of all processes) of ``epoch`` that a run has used up after iteration ``current_iter``.
+def sync_folder(folder: Path) -> None:
+    """Make the names of new files in a folder survive a power failure, where the system can."""
+    if hasattr(os, 'O_DIRECTORY'):
+        descriptor = os.open(folder, os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
-    Args:
-        progress: ``epoch``, ``iter`` and ``position`` from which the run started, ``epoch_size`` and ``batch_size`` in
-            samples of all processes.
-        epoch: The epoch the run is in.
-        current_iter: The iteration that it has just ended.
+
+def require_intact(path: str | os.PathLike[str]) -> None:
+    """Compare everything in a checkpoint with its checksums, which ``torch.load`` does not look at.
+
+    Raises:
+        UserError: If the file is missing or damaged.
     """
-    size, batch = progress['epoch_size'], progress['batch_size']
-    batches, position = current_iter - progress['iter'], progress['position']
-    if epoch > progress['epoch']:
-        batches -= (size - position) // batch + (epoch - progress['epoch'] - 1) * (size // batch)
-        position = 0
-    return position + batches * batch
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+    except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise UserError(f'checkpoint {path} cannot be read ({error}); it is damaged or not a checkpoint') from error
+    if damaged is not None:
+        raise UserError(f'checkpoint {path} is damaged: the checksum of its part {damaged} is wrong')
 
 
 def mend_checkpoint_writing() -> None:
@@ -458,12 +485,16 @@ def mend_checkpoint_writing() -> None:
     BasicSR writes in place, so a kill leaves a truncated file that ``--auto_resume`` then picks; and it swallows a full
     disk, ending hours later with exit status 0 and no checkpoint. Can go when ``BaseModel`` renames a finished file
     into place.
+
+    A training state also gets what resuming needs to be exact: the best metrics, the place in the data, the random
+    generators of every process, and what ``further_training_state`` of the model returns.
     """
     from basicsr.models.base_model import BaseModel
-    from basicsr.utils.dist_util import master_only
+    from basicsr.utils.dist_util import get_dist_info, master_only
 
     if 'replace' in _names(BaseModel.save_network):
         return
+    from converse_basicsr import training_state
 
     @master_only
     def save_network(
@@ -482,67 +513,172 @@ def mend_checkpoint_writing() -> None:
         label = 'latest' if current_iter == -1 else current_iter
         write_checkpoint(content, Path(self.opt['path']['models'], f'{net_label}_{label}.pth'))
 
-    @master_only
     def save_training_state(self: Any, epoch: int, current_iter: int) -> None:
         if current_iter == -1:
+            return
+        generators = training_state.generator_states()  # of all processes
+        if get_dist_info()[0] != 0:
             return
         state = {
             'epoch': epoch,
             'iter': current_iter,
             'optimizers': [optimizer.state_dict() for optimizer in self.optimizers],
             'schedulers': [scheduler.state_dict() for scheduler in self.schedulers],
+            'manual_seed': self.opt['manual_seed'],
+            'best_metric_results': training_state.plain_results(getattr(self, 'best_metric_results', {})),
+            'generators': generators,
+            'validation_pending': _validation_pending(self, current_iter),
+            **self.further_training_state(),
         }
         if 'data_progress' in self.opt:
-            state['data_position'] = data_position(self.opt['data_progress'], epoch, current_iter)
-        write_checkpoint(state, Path(self.opt['path']['training_states'], f'{current_iter}.state'))
+            state['data_position'] = training_state.data_position(self.opt['data_progress'], epoch, current_iter)
+        folder = Path(self.opt['path']['training_states'])
+        write_checkpoint(state, folder / f'{current_iter}.state')
+        count = self.opt['logger'].get('keep_last')
+        if count is not None:
+            training_state.keep_newest(count, current_iter, folder, Path(self.opt['path']['models']))
 
     BaseModel.save_network = save_network
     BaseModel.save_training_state = save_training_state
+    BaseModel.further_training_state = lambda self: {}
 
 
-def mend_final_validation_iteration() -> None:
-    """Log the last validation under the last iteration: BasicSR's loop has counted past it by then.
+def mend_validation() -> None:
+    """Validate on all processes, log the last validation under the last iteration, and let a stop end a validation.
 
-    Can go when ``train_pipeline`` counts an iteration after it has decided to run it.
+    BasicSR validates on rank 0 alone, while the others wait until their time-out ends the run, and its loop has counted
+    past the last iteration when it validates for the last time. Can go when ``SRModel.dist_validation`` shares the work
+    and ``train_pipeline`` counts an iteration after it has decided to run it.
+    """
+    from basicsr import metrics
+    from basicsr.models.base_model import BaseModel
+    from basicsr.models.sr_model import SRModel
+
+    from converse_basicsr import stopping
+    from converse_basicsr.models import sharded_validation
+
+    original = BaseModel.validation
+    if 'total_iter' not in _names(original):
+
+        @functools.wraps(original)
+        def validation(self: Any, dataloader: Any, current_iter: Any, tb_logger: Any, save_img: bool = False) -> None:
+            if self.is_train:
+                current_iter = min(current_iter, int(self.opt['train']['total_iter']))
+            request = stopping.current_request()
+            if request is not None and self.is_train and not self.opt['dist']:
+                dataloader = stopping.WatchedLoader(dataloader, request)
+            try:
+                original(self, dataloader, current_iter, tb_logger, save_img)
+            except stopping.ValidationStopped as stopped:
+                _save_and_stop(self, current_iter, stopped.signum)
+
+        BaseModel.validation = validation
+
+    if 'all_gather_object' not in _names(SRModel.dist_validation):
+        _replace_everywhere(metrics.calculate_metric, sharded_validation.recording(metrics.calculate_metric))
+        SRModel.dist_validation = sharded_validation.validate
+
+
+def mend_saved_images() -> None:
+    """Save the images of several validation sets in a folder a set: in BasicSR those of one name overwrite each other.
+
+    Can go when ``SRModel`` puts the name of the data set into the paths of training too.
     """
     from basicsr.models.base_model import BaseModel
 
     original = BaseModel.validation
-    if 'total_iter' in _names(original):
-        return
 
     @functools.wraps(original)
     def validation(self: Any, dataloader: Any, current_iter: Any, tb_logger: Any, save_img: bool = False) -> None:
-        if self.is_train:
-            current_iter = min(current_iter, int(self.opt['train']['total_iter']))
-        original(self, dataloader, current_iter, tb_logger, save_img)
+        sets = [name for name in self.opt['datasets'] if name.split('_')[0] == 'val']
+        folder = self.opt['path'].get('visualization')
+        if save_img and self.is_train and len(sets) > 1:
+            self.opt['path']['visualization'] = os.path.join(folder, dataloader.dataset.opt['name'])
+        try:
+            original(self, dataloader, current_iter, tb_logger, save_img)
+        finally:
+            self.opt['path']['visualization'] = folder
 
     BaseModel.validation = validation
 
 
-def mend_distributed_cpu() -> None:
-    """Let ``--launcher pytorch`` run on machines without a GPU (gloo): BasicSR knows NCCL and CUDA devices only.
+def mend_tensor2img() -> None:
+    """Leave the tensor as it is that is made an image: on the CPU, BasicSR clamps it in place.
 
-    Can go when BasicSR asks whether CUDA is there before it sets a device.
+    Can go when ``tensor2img`` clamps a copy.
+    """
+    import torch
+    from basicsr.utils import img_util
+
+    original = img_util.tensor2img
+    if 'clamp_' not in _names(original):
+        return
+
+    @functools.wraps(original)
+    def tensor2img(tensor: Any, *args: Any, **kwargs: Any) -> Any:
+        copies = [
+            one.clone() if torch.is_tensor(one) else one for one in (tensor if isinstance(tensor, list) else [tensor])
+        ]
+        return original(copies if isinstance(tensor, list) else copies[0], *args, **kwargs)
+
+    _replace_everywhere(original, tensor2img)
+
+
+def mend_jpeg_quality() -> None:
+    """Compress with a whole JPEG quality: OpenCV 5 refuses the fractions that BasicSR draws.
+
+    Can go when ``add_jpg_compression`` rounds.
+    """
+    import numpy as np
+    from basicsr.data import degradations
+
+    original = degradations.add_jpg_compression
+    try:
+        original(np.zeros((8, 8, 3), np.float32), 90.5)
+    except Exception:  # OpenCV's own class, or TypeError, by version
+        pass
+    else:
+        return
+
+    @functools.wraps(original)
+    def add_jpg_compression(img: Any, quality: float = 90) -> Any:
+        return original(img, round(quality))
+
+    _replace_everywhere(original, add_jpg_compression)
+
+
+def mend_unsafe_loading() -> None:
+    """Let no checkpoint run code, wherever it is loaded: BasicSR's networks load weights themselves (SpyNet, VGG).
+
+    Since torch 2.6 that is the default.
+    """
+    import torch
+    from torch.torch_version import TorchVersion
+
+    if TorchVersion(torch.__version__) < (2, 6):
+        os.environ.setdefault('TORCH_FORCE_WEIGHTS_ONLY_LOAD', '1')
+
+
+def mend_distributed_start() -> None:
+    """Let ``--launcher`` run on machines without a GPU (gloo), and give each process the GPU of its local rank.
+
+    BasicSR knows NCCL and CUDA devices only, and takes the GPU by the rank in the whole run, so that too many processes
+    share one and hang. Can go when BasicSR asks whether CUDA is there and goes by ``LOCAL_RANK``.
     """
     import torch
     from basicsr.models.base_model import BaseModel
     from basicsr.utils import dist_util
+
+    from converse_basicsr import distributed
 
     original_init, original_to_device = dist_util.init_dist, BaseModel.model_to_device
 
     if 'is_available' not in _names(original_init):
 
         @functools.wraps(original_init)
-        def init_dist(launcher: str, backend: str = 'nccl', **kwargs: Any) -> None:
-            if torch.cuda.is_available():
-                original_init(launcher, backend, **kwargs)
-                return
-            if launcher != 'pytorch':
-                raise UserError(f'--launcher {launcher} needs CUDA devices, and there are none; use torchrun on CPUs')
-            if torch.multiprocessing.get_start_method(allow_none=True) is None:
-                torch.multiprocessing.set_start_method('spawn')
-            torch.distributed.init_process_group(backend='gloo')
+        def init_dist(launcher: str, backend: str = 'nccl', port: int | None = None) -> None:
+            if not torch.distributed.is_initialized():
+                distributed.start(launcher, on_gpus=torch.cuda.is_available(), port=port)
 
         _replace_everywhere(original_init, init_dist)
 
@@ -574,38 +710,44 @@ def mend_option_reading() -> None:
         _replace_everywhere(original, functools.partial(command_line.parse_options, original))
 
 
-def newest_intact_state(folder: str | os.PathLike[str]) -> tuple[Path, dict[str, Any]] | None:
-    """Find the training state with the highest iteration that can be read and whose network file can be read as well.
+def newest_intact_state(folder: str | os.PathLike[str], networks: Iterable[str] = ('g',)) -> Path | None:
+    """Find the training state with the highest iteration that is whole and whose networks are whole as well.
 
     Args:
         folder: The run's ``training_states`` folder.
+        networks: Labels of the run's networks: ``g`` for ``net_g_5000.pth``.
 
     Returns:
-        Its path and content, or ``None`` if there is none. States that cannot be used are named on standard error.
+        Its path, or ``None`` if there is none. States that cannot be used are named on standard error.
     """
-    states = sorted(Path(folder).glob('*.state'), key=lambda path: int(path.stem) if path.stem.isdecimal() else -1)
-    for path in reversed(states):
-        if not path.stem.isdecimal():
-            continue
+    from converse_basicsr import training_state
+
+    folder = Path(folder)
+    for number in reversed(training_state.saved_iterations(folder)):
+        path = folder / f'{number}.state'
         try:
+            require_intact(path)
             state = read_checkpoint(path)
             if not isinstance(state, dict) or not {'iter', 'epoch', 'optimizers', 'schedulers'} <= set(state):
                 raise UserError(f'{path} is not a training state')
-            read_checkpoint(path.parents[1] / 'models' / f'net_g_{path.stem}.pth')
+            for label in networks:
+                require_intact(folder.parent / 'models' / f'net_{label}_{number}.pth')
         except UserError as error:
             print(f'auto_resume: skipping {path.name}: {error}', file=sys.stderr, flush=True)
         else:
-            return path, state
+            return path
     return None
 
 
 def mend_resume() -> None:
-    """Resume on any device, from the folder the run saves to, at the newest checkpoint that is whole.
+    """Resume on any device, from the folder the run saves to, at the newest checkpoint that is whole, with all it knew.
 
     BasicSR asks for a CUDA device, and looks for states under the current directory's ``experiments`` even where it
-    saves elsewhere: there ``--auto_resume`` silently starts again from 0. Can go when it does neither.
+    saves elsewhere: there ``--auto_resume`` silently starts again from 0. It forgets the best metrics and the random
+    generators. Can go when it does neither.
     """
     from basicsr import train
+    from basicsr.models.base_model import BaseModel
     from basicsr.utils import check_resume
 
     original = train.load_resume_state
@@ -614,23 +756,60 @@ def mend_resume() -> None:
 
     @functools.wraps(original)
     def load_resume_state(opt: dict[str, Any]) -> dict[str, Any] | None:
-        state = None
+        path = opt['path'].get('resume_state')
         if opt['auto_resume']:
-            found = newest_intact_state(opt['path']['training_states'])
-            if found is None:
-                print(f'auto_resume: no checkpoint in {opt["path"]["training_states"]}, starting from 0', flush=True)
-            else:
-                opt['path']['resume_state'], state = str(found[0]), found[1]
-        elif opt['path'].get('resume_state'):
-            state = read_checkpoint(opt['path']['resume_state'])
-        if state is not None:
-            check_resume(opt, state['iter'])
-            opt['data_progress'] = {'epoch': state['epoch'], 'iter': state['iter']}
-            # States written without this package lack it: their epoch starts again.
-            opt['data_progress']['position'] = state.get('data_position', 0)
+            path = _on_rank_0(opt, functools.partial(_find_state, opt))
+            opt['path']['resume_state'] = path
+        if not path:
+            return None
+        state = read_checkpoint(path)
+        check_resume(opt, state['iter'])
+        # The place in the data is one in the order of this seed, be it drawn or changed since.
+        opt['manual_seed'] = state.get('manual_seed', opt['manual_seed'])
+        opt['data_progress'] = {'epoch': state['epoch'], 'iter': state['iter']}
+        # States written without this package lack it: their epoch starts again.
+        opt['data_progress']['position'] = state.get('data_position', 0)
         return state
 
     _replace_everywhere(original, load_resume_state)
+
+    original_resume = BaseModel.resume_training
+
+    @functools.wraps(original_resume)
+    def resume_training(self: Any, resume_state: dict[str, Any]) -> None:
+        original_resume(self, resume_state)
+        self.load_further_training_state(resume_state)
+        metrics = set((self.opt.get('val') or {}).get('metrics') or {})
+        best = resume_state.get('best_metric_results', {})
+        # A metric that was added since has no best value yet: BasicSR then needs the set of data without any.
+        self.best_metric_results = {name: records for name, records in best.items() if set(records) == metrics}
+        self.resumed_state = resume_state
+
+    BaseModel.resume_training = resume_training
+    BaseModel.load_further_training_state = lambda self, state: None
+
+
+def _find_state(opt: dict[str, Any]) -> str | None:
+    from converse_basicsr import training_state
+
+    folder = Path(opt['path']['training_states'])
+    training_state.remove_unfinished([folder, Path(opt['path']['models'])])
+    ignored = opt['path'].get('ignore_resume_networks') or ()
+    networks = [key.removeprefix('network_') for key in opt if key.startswith('network_') and key not in ignored]
+    path = newest_intact_state(folder, networks)
+    if path is None:
+        print(f'auto_resume: no checkpoint in {folder}, starting from 0', flush=True)
+    return None if path is None else str(path)
+
+
+def _on_rank_0(opt: dict[str, Any], function: Callable[[], Any]) -> Any:
+    """What ``function`` returns on rank 0: processes that looked for themselves might find different things."""
+    import torch.distributed
+
+    answer = [function() if opt['rank'] == 0 else None]
+    if opt['dist']:
+        torch.distributed.broadcast_object_list(answer, src=0)
+    return answer[0]
 
 
 def mend_iteration_count() -> None:
@@ -638,8 +817,15 @@ def mend_iteration_count() -> None:
 
     With 20 images at batch 8 it ran 22 of 30 iterations and exited with status 0; with fewer images than a batch, none.
     Can go when ``create_train_val_dataloader`` counts with ``len(train_loader)``.
+
+    Models that split batches (``splits_batches``) get ``accum_iter`` batches at once: an iteration stays one optimizer
+    step, whatever its samples are divided into.
     """
+    import torch
     from basicsr import train
+    from basicsr.utils.registry import MODEL_REGISTRY
+
+    from converse_basicsr import training_state
 
     original = train.create_train_val_dataloader
     if 'ceil' not in _names(original):
@@ -648,8 +834,13 @@ def mend_iteration_count() -> None:
     @functools.wraps(original)
     def create_train_val_dataloader(opt: dict[str, Any], logger: logging.Logger) -> tuple[Any, ...]:
         mend_spawned_datasets()  # those that other plugins have registered since
+        train_opt = opt['datasets']['train']
+        splits = getattr(MODEL_REGISTRY.get(opt['model_type']), 'splits_batches', False)
+        accum_iter = opt['train'].get('accum_iter', 1) if splits else 1
+        loader_opt = {**train_opt, 'batch_size_per_gpu': train_opt['batch_size_per_gpu'] * accum_iter}
+        loaders_opt = {**opt, 'datasets': {**opt['datasets'], 'train': loader_opt}}
         try:
-            train_loader, train_sampler, val_loaders, _, total_iters = original(opt, logger)
+            train_loader, train_sampler, val_loaders, _, total_iters = original(loaders_opt, logger)
         except ZeroDivisionError:
             raise UserError('datasets:train holds no image; see its dataroot_gt and meta_info') from None
         batches = len(train_loader)
@@ -665,8 +856,135 @@ def mend_iteration_count() -> None:
                 f'{opt["datasets"]["train"].get("dataset_enlarge_ratio", 1)} on {opt["world_size"]} process(es) '
                 f'fill no batch of {train_loader.batch_size}; lower batch_size_per_gpu or raise dataset_enlarge_ratio'
             )
-        total_epochs = progress['epoch'] + math.ceil((total_iters - progress['iter']) / batches)
-        logger.info(f'Full batches per epoch: {batches}; epochs for {total_iters} iterations: {total_epochs}.')
-        return train_loader, train_sampler, val_loaders, total_epochs, total_iters
+        # BasicSR's loop runs up to and with this epoch: one more would start workers for nothing.
+        last_epoch = training_state.epoch_of(progress, total_iters)
+        replicas = batch_size // (train_opt['batch_size_per_gpu'] * accum_iter)
+        logger.info(
+            f'Global batch: an iteration is one optimizer step on {batch_size} samples: {replicas} processes or GPUs '
+            f'x batch_size_per_gpu {train_opt["batch_size_per_gpu"]} x accum_iter {accum_iter}.'
+        )
+        logger.info(f'Full batches per epoch: {batches}; epochs for {total_iters} iterations: {last_epoch + 1}.')
+        # Starting an epoch or a validation then leaves the generators that networks draw from alone.
+        for loader in (train_loader, *val_loaders):
+            loader.generator = torch.Generator().manual_seed(opt['manual_seed'] + opt['rank'] + progress['iter'])
+        return train_loader, train_sampler, val_loaders, last_epoch, total_iters
 
     _replace_everywhere(original, create_train_val_dataloader)
+
+
+def mend_training_loop() -> None:
+    """Between two iterations, do what BasicSR's loop leaves out: what a resumed run still owes, and a clean stop.
+
+    A training state is written before the validation of its iteration, so a resumed run does that validation first; and
+    with SIGTERM or Ctrl-C BasicSR loses everything since the last checkpoint. Can go when ``train_pipeline`` does both.
+    """
+    from basicsr import train
+    from basicsr.models.base_model import BaseModel
+
+    from converse_basicsr import stopping, training_state
+
+    original = BaseModel.update_learning_rate
+    if 'signal' in _names(train.train_pipeline) or 'resumed_state' in _names(original):
+        return
+    make_tb_loggers, make_loaders = train.init_tb_loggers, train.create_train_val_dataloader
+    make_model = train.build_model
+    held: dict[str, Any] = {}
+
+    @functools.wraps(make_tb_loggers)
+    def init_tb_loggers(opt: dict[str, Any]) -> Any:
+        held['tb_logger'] = make_tb_loggers(opt)
+        return held['tb_logger']
+
+    @functools.wraps(make_loaders)
+    def create_train_val_dataloader(opt: dict[str, Any], logger: logging.Logger) -> tuple[Any, ...]:
+        result = make_loaders(opt, logger)
+        held['val_loaders'] = result[2]
+        return result
+
+    @functools.wraps(make_model)
+    def build_model(opt: dict[str, Any]) -> Any:
+        model = make_model(opt)
+        model.training_loop = dict(held)
+        held.clear()
+        return model
+
+    @functools.wraps(original)
+    def update_learning_rate(self: Any, current_iter: int, warmup_iter: int = -1) -> None:
+        ended = current_iter - 1
+        resumed = self.__dict__.pop('resumed_state', None)
+        if resumed is not None:
+            if 'generators' in resumed and not training_state.set_generator_states(resumed['generators']):
+                logging.getLogger('basicsr').error('The state knows nothing of the random generators of this rank.')
+            if resumed.get('validation_pending', False):
+                for loader in self.training_loop['val_loaders']:
+                    self.validation(loader, ended, self.training_loop['tb_logger'], self.opt['val']['save_img'])
+        self.validated_iter = ended
+        request = stopping.current_request()
+        signum = request.signum_of_any(self.device) if request is not None else 0
+        if signum:
+            _save_and_stop(self, ended, signum)
+        original(self, current_iter, warmup_iter)
+
+    train.init_tb_loggers, train.create_train_val_dataloader = init_tb_loggers, create_train_val_dataloader
+    train.build_model = build_model
+    BaseModel.update_learning_rate = update_learning_rate
+
+
+def _validation_pending(model: Any, current_iter: int) -> bool:
+    """Whether the loop has still to validate after iteration ``current_iter``."""
+    val, validated_iter = model.opt.get('val'), getattr(model, 'validated_iter', -1)
+    return val is not None and current_iter % val['val_freq'] == 0 and validated_iter < current_iter
+
+
+def _save_and_stop(model: Any, current_iter: int, signum: int) -> None:
+    """Save after iteration ``current_iter``, on all processes, and leave BasicSR's loop."""
+    import torch.distributed
+
+    from converse_basicsr import stopping, training_state
+
+    if current_iter > 0:
+        model.save(training_state.epoch_of(model.opt['data_progress'], current_iter), current_iter)
+    if model.opt['dist']:
+        torch.distributed.barrier()  # a launcher ends all processes when the first has left
+    saved = f'saved after iteration {current_iter}; go on with --auto_resume' if current_iter > 0 else 'nothing to save'
+    tb_logger = model.training_loop['tb_logger']
+    if tb_logger:
+        tb_logger.close()
+    raise stopping.Stopped(f'stopped by {signal.Signals(signum).name}: {saved}', signum)
+
+
+def accept_converse_key() -> None:
+    """Build networks with reverse convolutions in them: ``network_g: {type: EDSR, ..., converse: {upsample: true}}``.
+
+    The key holds arguments of :func:`converse_basicsr.surgery.replace`. BasicSR hands it to the network, which refuses
+    it.
+    """
+    from basicsr import archs
+
+    original = archs.build_network
+    if 'converse' in _names(original):
+        return
+
+    @functools.wraps(original)
+    def build_network(opt: dict[str, Any]) -> Any:
+        network_options = {key: value for key, value in opt.items() if key != 'converse'}
+        net = original(network_options)
+        if opt.get('converse') is not None:
+            _exchange(net, opt['converse'])
+        return net
+
+    _replace_everywhere(original, build_network)
+
+
+def _exchange(net: Any, options: Any) -> None:
+    from converse_basicsr.surgery import exchange
+
+    known = sorted(inspect.signature(exchange).parameters.keys() - {'net'})
+    if not isinstance(options, dict) or not options.keys() <= set(known):
+        raise UserError(
+            f'converse, in the options of {type(net).__name__}, must be a section of {known}, got {options}'
+        )
+    try:
+        exchange(net, **options)
+    except ValueError as error:
+        raise UserError(f'converse, in the options of {type(net).__name__}: {error}') from error

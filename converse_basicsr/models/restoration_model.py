@@ -1,23 +1,24 @@
-"""BasicSR's SRModel for networks that also take the blur kernel, the scale or the noise level, with self-ensemble."""
+"""The training model for networks that also take the blur kernel, the scale or the noise level, with self-ensemble."""
 
 import inspect
 from collections.abc import Mapping
 from typing import Any
 
 import torch
-from basicsr.models.sr_model import SRModel
 from torch import nn
+
+from converse_basicsr.models.training_model import TrainingModel
 
 CONDITIONS = ('kernel', 'scale', 'sigma')
 """What a network may take beside the image, by the names of its forward's parameters."""
 
 
-class RestorationModel(SRModel):
+class RestorationModel(TrainingModel):
     """Train and validate any network ``net(x)``, ``net(x, kernel)``, ``net(x, kernel, scale)``, ... on degraded images.
 
     Beside ``lq``, the network gets what its ``forward`` names among ``kernel``, ``scale`` and ``sigma``: from the
     dataset, or the scale from the option file where the dataset does not give it. Everything else is BasicSR's
-    ``SRModel``.
+    ``SRModel`` with the training options of :class:`~converse_basicsr.models.training_model.TrainingModel`.
 
     With ``val: {self_ensemble: true}`` the output is the mean over the eight flips and transpositions of the input. The
     kernel is turned along with the image, so it works for deblurring too; not where a kernel and a scale above 1 meet,
