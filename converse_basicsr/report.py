@@ -40,11 +40,7 @@ def run(args: argparse.Namespace) -> int:
     from converse_basicsr.register import load_plugins
 
     load_plugins()
-    problems = check.structure_problems(option_file, is_train='train' in option_file.options)
-    if not problems:
-        problems = check.name_problems(option_file) + check.device_problems(option_file)
-    if problems:
-        raise UserError('\n'.join(problems))
+    check.require_valid(option_file, is_train='train' in option_file.options)
     name = option_file.options['name']
     checkpoint = Path(args.checkpoint or f'experiments/{name}/models/net_g_latest.pth')
     if not checkpoint.is_file():

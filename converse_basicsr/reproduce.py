@@ -88,9 +88,7 @@ def measure_row(
     from converse_basicsr.report import write_picture
 
     option_file = read_option_file(folder() / 'test' / f'{row}.yml', args.force_yml)
-    problems = check.name_problems(option_file) + check.device_problems(option_file)
-    if problems:
-        raise UserError('\n'.join(problems))
+    check.require_valid(option_file, is_train=False)
     sections = scored_sections(option_file)
     if args.sets:
         sections = {name: section for name, section in sections.items() if section['name'] in args.sets}

@@ -1,4 +1,4 @@
-"""What ``train`` and ``test`` refuse before they write anything."""
+"""What ``train`` and ``test`` do before they write anything: go on, skip what is absent, or refuse."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,73 +8,52 @@ import pytest
 import torch
 from tiny_run import only_log
 
-from converse_basicsr.option_library import folder
+from converse_basicsr import check
+from converse_basicsr.errors import UserError
+from converse_basicsr.option_file import read_option_file
+from converse_basicsr.option_library import folder, option_files
 
 Run = Callable[..., int]
+FILES = dict(option_files())
 
 
-def change(options: dict[str, Any], key_path: str, value: Any) -> None:
-    *sections, key = key_path.split(':')
-    for section in sections:
-        options = options[section]
-    if value is KeyError:
-        del options[key]
-    else:
-        options[key] = value
-
-
-@pytest.mark.parametrize(
-    ('key_path', 'value', 'message'),
-    [
-        ('name', KeyError, 'name: missing'),
-        ('train', KeyError, 'train: missing'),
-        ('network_g', 'EDSR', 'network_g: must be a section'),
-        ('datasets:train', KeyError, 'no train section'),
-        ('datasets:train', 3, 'datasets:train: must be a section'),
-        ('datasets:val:type', KeyError, 'datasets:val: needs type'),
-        ('train:total_iter', 'many', 'train:total_iter: must be a number'),
-        ('model_type', 'SRModle', "no model is named 'SRModle'; did you mean SRModel?"),
-        ('network_g:type', 'ConverseSRResnet', 'did you mean ConverseSRResNet?'),
-        ('datasets:train:type', 'PairedImageDataSet', 'did you mean PairedImageDataset?'),
-        ('val:metrics:psnr:type', 'calculate_pnsr', 'did you mean calculate_psnr?'),
-        ('num_gpu', 4096, 'asks for 4096 GPU(s)'),
-        ('num_gpu', 'two', 'must be auto or a number'),
-        ('path:pretrain_network_g', 'gone.pth', 'path:pretrain_network_g: gone.pth does not exist'),
-        ('path:resume_state', 'gone.state', 'path:resume_state: gone.state does not exist'),
-        (
-            'datasets:train:dataroot_gt',
-            'gone.lmdb',
-            'datasets:train:dataroot_gt: gone.lmdb does not exist; make it with',
-        ),
-        ('datasets:train:dataroot_gt', '.', 'must end in .lmdb'),
-        ('datasets:val:meta_info_file', 'gone.txt', 'datasets:val:meta_info_file: gone.txt does not exist'),
-    ],
-)
-def test_training_is_refused_in_one_line(
-    basicsr: Run,
-    run_options: dict[str, Any],
-    capsys: pytest.CaptureFixture[str],
-    key_path: str,
-    value: Any,
-    message: str,
-) -> None:
-    change(run_options, key_path, value)
-    assert basicsr('train', run_options) == 2
-    error = capsys.readouterr().err
-    assert message in error
-    assert error.startswith('basicsr: error: run.yml')
-    assert len(error.splitlines()) == 1
-    assert not Path('experiments').exists()
-
-
-def test_a_half_made_lmdb_is_refused(
+def test_a_valid_file_is_ready_and_nothing_is_written(
     basicsr: Run, run_options: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    Path('half.lmdb').mkdir()
-    Path('half.lmdb/data.mdb').touch()
-    run_options['datasets']['train']['dataroot_gt'] = 'half.lmdb'
-    assert basicsr('train', run_options) == 2
-    assert 'no complete LMDB' in capsys.readouterr().err
+    assert basicsr('check', run_options) == 0
+    assert capsys.readouterr().out == 'run.yml: ready for training\n'
+    assert [path.name for path in Path().iterdir()] == ['run.yml']
+
+
+def test_all_problems_are_listed_at_once_in_the_order_of_the_file(
+    basicsr: Run, run_options: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_options['num_gpu'] = 4096
+    run_options['datasets']['train']['gt_sise'] = 16
+    run_options['datasets']['val']['dataroot_gt'] = 'gone'
+    run_options['network_g']['num_feet'] = 4
+    run_options['train']['scheduler'] = {'type': 'CosineAnnealingRestartLR', 'periods': [2]}
+    run_options['val']['metrics']['psnr']['type'] = 'calculate_pnsr'
+    assert basicsr('check', run_options) == 2
+    lines = capsys.readouterr().err.splitlines()
+    numbers = [int(line.split('run.yml:')[1].split()[0]) for line in lines]
+    assert numbers == sorted(numbers)
+    for key in ('num_gpu', 'gt_sise', 'dataroot_gt', 'num_feet', 'periods', 'psnr:type'):
+        assert sum(key in line.split(': ')[2] for line in lines) == 1, key
+    assert len(lines) == 6
+
+
+@pytest.mark.parametrize('name', FILES)
+def test_no_false_alarm_on_our_option_files(name: str) -> None:
+    import converse_basicsr
+
+    converse_basicsr.register()
+    option_file = read_option_file(FILES[name])
+    try:
+        check.require_runnable(option_file, is_train='train' in option_file.options)
+    except UserError as error:
+        for line in str(error).splitlines():
+            assert 'does not exist' in line or 'none of the test sets' in line, line
 
 
 def test_paper_scale_training_without_data_names_path_key_and_command(
@@ -92,6 +71,9 @@ def test_paper_scale_training_without_data_names_path_key_and_command(
 @pytest.fixture
 def test_options(run_options: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
     """Options that test the tiny network on its two validation images, and on a set that is absent."""
+    import converse_basicsr
+
+    converse_basicsr.register()
     from basicsr.archs import build_network
 
     torch.save(build_network(run_options['network_g']).state_dict(), tmp_path / 'flat.pth')
@@ -102,14 +84,15 @@ def test_options(run_options: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
         'test_2': {**val, 'name': 'far', 'dataroot_gt': 'far/gt', 'prepare': 'make far'},
     }
     run_options['path'] = {'pretrain_network_g': 'flat.pth'}
-    run_options['val'].update(save_img=True, suffix=None)
+    del run_options['val']['val_freq']
+    run_options['val']['save_img'] = True
     return run_options
 
 
 def test_absent_test_sets_are_named_and_skipped(
     basicsr: Run, test_options: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert basicsr('test', test_options) == 0
+    assert basicsr('test', test_options) == 0  # without val:suffix, which BasicSR reads all the same
     error = capsys.readouterr().err
     assert 'skipping test set far: run.yml' in error
     assert 'make far' in error
@@ -118,21 +101,27 @@ def test_absent_test_sets_are_named_and_skipped(
     assert len(list(Path('results/tiny/visualization/val').glob('*.png'))) == 2
 
 
-def test_no_test_set_at_all_is_an_error(
-    basicsr: Run, test_options: dict[str, Any], capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (lambda options: options['datasets'].pop('test_1'), 'none of the test sets is there'),
+        (lambda options: options['path'].update(pretrain_network_g=None), 'testing needs weights'),
+        (lambda options: options['network_g'].update(num_feat=8), 'flat.pth does not fit ConverseSRResNet'),
+        (lambda options: options['val'].update(metrics={'niqe': {'type': 'calculate_niqe', 'crop_border': 0}}), '192'),
+        (lambda options: options['datasets'].update(train=options['datasets']['test_1']), 'must be called test'),
+    ],
+)
+def test_a_test_that_cannot_work_is_refused(
+    basicsr: Run,
+    test_options: dict[str, Any],
+    capsys: pytest.CaptureFixture[str],
+    change: Callable[[dict[str, Any]], object],
+    message: str,
 ) -> None:
-    del test_options['datasets']['test_1']
+    change(test_options)
     assert basicsr('test', test_options) == 2
-    assert 'none of the test sets is there' in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert not Path('results').exists()
-
-
-def test_testing_without_weights_is_refused(
-    basicsr: Run, test_options: dict[str, Any], capsys: pytest.CaptureFixture[str]
-) -> None:
-    test_options['path']['pretrain_network_g'] = None
-    assert basicsr('test', test_options) == 2
-    assert 'testing needs weights' in capsys.readouterr().err
 
 
 def test_overrides_are_kept_with_the_run(basicsr: Run, run_options: dict[str, Any]) -> None:
@@ -152,3 +141,70 @@ def test_debug_mode_works(basicsr: Run, run_options: dict[str, Any]) -> None:
     run_options['train']['total_iter'] = 8
     assert basicsr('train', run_options, '--debug') == 0
     assert 'Validation val' in only_log('debug_tiny')
+
+
+def test_images_of_two_validation_sets_are_kept_apart(basicsr: Run, run_options: dict[str, Any]) -> None:
+    run_options['datasets']['val_2'] = {**run_options['datasets']['val'], 'name': 'again'}
+    run_options['val'].update(save_img=True, val_freq=4)
+    assert basicsr('train', run_options) == 0
+    saved = {str(path.relative_to('experiments/tiny/visualization')) for path in Path().rglob('val0_4.png')}
+    assert saved == {'val/val0/val0_4.png', 'again/val0/val0_4.png'}
+
+
+class TestPlugins:
+    """What is registered by others is checked as far as it says of itself, and never refused for what is not known."""
+
+    @pytest.fixture
+    def plugin(self) -> Any:
+        import converse_basicsr
+
+        converse_basicsr.register()
+        from basicsr.data.paired_image_dataset import PairedImageDataset
+        from basicsr.models.sr_model import SRModel
+        from basicsr.utils.registry import DATASET_REGISTRY, MODEL_REGISTRY
+
+        class ForeignDataset(PairedImageDataset):
+            pass
+
+        class ForeignModel(SRModel):
+            pass
+
+        for registry, entry in ((DATASET_REGISTRY, ForeignDataset), (MODEL_REGISTRY, ForeignModel)):
+            registry._obj_map[entry.__name__] = entry
+        yield ForeignDataset, ForeignModel
+        del DATASET_REGISTRY._obj_map['ForeignDataset'], MODEL_REGISTRY._obj_map['ForeignModel']
+
+    @pytest.fixture
+    def foreign_options(self, plugin: Any, run_options: dict[str, Any]) -> dict[str, Any]:
+        run_options['model_type'] = 'ForeignModel'
+        run_options['datasets']['train'].update(type='ForeignDataset', strength=3)
+        run_options['train']['own_key'] = 1
+        run_options['own_section'] = {'a': 1}
+        return run_options
+
+    def test_their_keys_raise_no_alarm(self, basicsr: Run, foreign_options: dict[str, Any]) -> None:
+        assert basicsr('check', foreign_options) == 0
+
+    def test_common_keys_are_checked_all_the_same(
+        self, basicsr: Run, foreign_options: dict[str, Any], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        foreign_options['datasets']['train']['batch_size_per_gpu'] = 0
+        foreign_options['train']['own_opt'] = {'type': 'L1Los'}
+        assert basicsr('check', foreign_options) == 2
+        error = capsys.readouterr().err
+        assert 'batch_size_per_gpu: must be a whole number from 1 up, got 0' in error
+        assert "own_opt:type: no loss is named 'L1Los'; did you mean L1Loss?" in error
+
+    def test_keys_they_declare_are_checked(
+        self, basicsr: Run, plugin: Any, foreign_options: dict[str, Any], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        dataset, model = plugin
+        paths = {name: {'type': 'string'} for name in ('dataroot_gt', 'dataroot_lq')}
+        others = {name: {} for name in ('gt_size', 'use_hflip', 'use_rot')}
+        dataset.option_keys = {**paths, **others, 'strength': {'type': 'number', 'maximum': 2}}
+        model.option_keys = {'train': {'own_kee': {'type': 'integer'}}, 'options': {'own_section': {'type': 'object'}}}
+        assert basicsr('check', foreign_options) == 2
+        error = capsys.readouterr().err
+        assert 'datasets:train:strength: must be a number to 2, got 3' in error
+        assert 'train:own_key: unknown key; did you mean own_kee?' in error
+        assert len(error.splitlines()) == 2

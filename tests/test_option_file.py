@@ -1,10 +1,15 @@
+import json
+import os
 from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from converse_basicsr.errors import UserError
-from converse_basicsr.option_file import did_you_mean, read_option_file
+from converse_basicsr.option_file import OptionFile, did_you_mean, read_option_file
+from converse_basicsr.option_library import option_files
 
 TEXT = """\
 name: run
@@ -118,3 +123,110 @@ def test_merge_keys_work(tmp_path: Path) -> None:
 def test_did_you_mean() -> None:
     assert did_you_mean('EDRS', ['EDSR', 'RCAN']) == '; did you mean EDSR?'
     assert did_you_mean('zzz', ['EDSR', 'RCAN']) == '; known: EDSR, RCAN'
+
+
+@pytest.mark.parametrize(
+    ('text', 'message'),
+    [
+        ('[' * 100_000, 'more than 32 levels of nesting'),
+        ('a: &a [*a]\n', 'contain themselves'),
+        (
+            'a0: &a0 x\n' + ''.join(f'a{n}: &a{n} [{", ".join([f"*a{n - 1}"] * 9)}]\n' for n in range(1, 12)),
+            'too large',
+        ),
+        (
+            'a0: &a0 {x: 1}\n' + ''.join(f'a{n}: &a{n} {{<<: [*a{n - 1}, *a{n - 1}]}}\n' for n in range(1, 30)),
+            'too large',
+        ),
+        ('a: !!int abc\n', "'abc' is no int"),
+        ('a: ' + '9' * 5000 + '\n', 'is no int'),
+        ('a: !!binary aGVsbG8=\n', 'the tag !!binary is not allowed'),
+        ('? [a]\n: b\n', 'a key must be text'),
+        ('1: 2\n', 'a key must be text'),
+        ('a: 1\n---\nb: 2\n', 'another document'),
+        ('a: b\0c\n', 'is no valid option file'),
+    ],
+)
+def test_files_made_to_harm_are_refused(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / 'run.yml').write_text(text)
+    with pytest.raises(UserError, match=message):
+        read_option_file(tmp_path / 'run.yml')
+
+
+def test_what_is_no_file_of_options_is_not_read_to_its_end() -> None:
+    if not Path('/dev/zero').exists():
+        pytest.skip('this system has no endless file')
+    with pytest.raises(UserError, match='larger than'):
+        read_option_file('/dev/zero')
+
+
+def test_dates_stay_text(tmp_path: Path) -> None:
+    (tmp_path / 'run.yml').write_text('name: 2026-01-31\n')
+    assert read_option_file(tmp_path / 'run.yml').options == {'name': '2026-01-31'}
+
+
+# Pieces from which files and overrides are made: what YAML, Python and the shell take for special among them.
+PIECES = st.sampled_from(
+    [
+        *'{}[]:,-?&*!|>%@`"\'#=~ \n\t',
+        *('<<: ', '!!', '&a ', '*a', '...\n', '---\n', '\x00', '\ud7ff', '\ufeff', '\\ud800', '  '),
+        *('!!python/object/apply:os.mkdir ', '["exploded"]', 'os.mkdir("exploded")', '__import__'),
+        *('1e999', '.nan', '0x', '1:2:3', 'datasets:', 'train:', ' total_iter: 3\n'),
+    ]
+)
+
+
+@st.composite
+def mutated_files(draw: st.DrawFn) -> bytes:
+    """An option file with pieces put in, cut out and repeated."""
+    text = draw(st.sampled_from(FILE_TEXTS))
+    for _ in range(draw(st.integers(1, 6))):
+        start = draw(st.integers(0, len(text)))
+        end = min(len(text), start + draw(st.integers(0, 40)))
+        piece = draw(st.one_of(PIECES, st.text(max_size=8), st.just(text[start:end] * draw(st.integers(1, 40)))))
+        text = text[:start] + piece + text[end:]
+    content = text.encode('utf-8', 'surrogatepass')
+    return content if draw(st.booleans()) else content + draw(st.binary(max_size=4))
+
+
+FILE_TEXTS = [TEXT, *(path.read_text(encoding='utf-8') for path in list(dict(option_files()).values())[::5])]
+FUZZ = settings(
+    max_examples=1500, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+
+
+def read_or_refuse(*overrides: str) -> tuple[OptionFile | None, str | None]:
+    """What the reader makes of ``run.yml``: options or a message; any other exception is a crash."""
+    try:
+        return read_option_file('run.yml', list(overrides)), None
+    except UserError as error:
+        return None, str(error)
+
+
+@FUZZ
+@given(content=mutated_files())
+def test_no_file_crashes_the_reader_or_runs_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path('run.yml').write_bytes(content)
+    option_file, message = read_or_refuse()
+    assert message is None or len(message.splitlines()) == 1
+    json.dumps(option_file and option_file.options)  # nothing but plain values came out
+    assert os.listdir() == ['run.yml']
+
+
+@FUZZ
+@given(override=st.lists(st.one_of(PIECES, st.text(max_size=6)), max_size=8).map(''.join))
+def test_no_override_crashes_the_reader_or_runs_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, override: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path('run.yml').write_text(TEXT)
+    option_file, message = read_or_refuse(override)
+    assert message is None or len(message.splitlines()) == 1
+    if option_file is not None:
+        before, after = yaml.safe_load(TEXT.replace('2e-4', '0.0002')), option_file.options
+        json.dumps(after)
+        assert sum(after.get(key) != before.get(key) for key in {*after, *before}) <= 1
+    assert os.listdir() == ['run.yml']

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 import converse_basicsr
-from converse_basicsr import check
+from converse_basicsr.check.keys import key_problems
 from converse_basicsr.option_file import read_option_file
 from converse_basicsr.option_library import option_files, title
 
@@ -20,9 +20,7 @@ FILES = dict(option_files())
 def test_it_is_valid_and_named_after_its_file(name: str) -> None:
     converse_basicsr.register()
     option_file = read_option_file(FILES[name])
-    is_train = 'train' in option_file.options
-    assert check.structure_problems(option_file, is_train=is_train) == []
-    assert check.name_problems(option_file) == []
+    assert key_problems(option_file.options, is_train='train' in option_file.options) == []
     folder, stem = Path(name).parent.name, Path(name).stem
     assert option_file.options['name'] == '_'.join(filter(None, (folder, stem)))
     assert title(FILES[name])

@@ -1,0 +1,104 @@
+"""Samples that cannot be read: named with their files, and, if the option file says so, skipped and counted."""
+
+import sys
+import traceback
+import weakref
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.data import Dataset
+
+from converse_basicsr.data.sample_seed import SampleIndex
+from converse_basicsr.errors import UserError
+
+MAX_SUCCESSIVE = 100
+"""After so many bad samples in succession it is not the samples: the disk is gone, or the options are wrong."""
+
+_skipping: 'weakref.WeakSet[GuardedDataset]' = weakref.WeakSet()
+
+
+class BadSampleError(UserError):
+    """A sample that cannot be read.
+
+    A loader process hands an error on as the text of its traceback, whose last line is the message.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text.rpartition(f'{type(self).__name__}: ')[2].strip())
+
+
+class GuardedDataset(Dataset):
+    """A dataset whose errors name the data set and the file, and which can do without bad samples.
+
+    A skipped sample is replaced by the next one that can be read, so a batch keeps its size, and the same samples are
+    bad in every process and run. Everything else of the dataset can be reached through this one.
+
+    Args:
+        dataset: Any map-style dataset; its ``paths``, or those of its ``reader``, name the files.
+        name: The data set, for messages.
+        skip: Skip and count bad samples, naming each once on standard error.
+
+    Raises:
+        BadSampleError: From ``__getitem__``, for a bad sample, or for :data:`MAX_SUCCESSIVE` in succession if they are
+            skipped.
+    """
+
+    def __init__(self, dataset: Dataset, name: str, *, skip: bool = False) -> None:
+        self.dataset = dataset
+        self.name = name
+        self.skip = skip
+        # Shared by all loader processes.
+        self.bad = torch.zeros(len(dataset), dtype=torch.bool).share_memory_() if skip else None
+        if skip:
+            _skipping.add(self)
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getattr__(self, attribute: str) -> Any:
+        if attribute.startswith('__') or attribute == 'dataset':
+            raise AttributeError(attribute)
+        return getattr(self.dataset, attribute)
+
+    def __getitem__(self, index: int) -> Any:
+        for step in range(min(MAX_SUCCESSIVE, len(self)) if self.skip else 1):
+            place = index if step == 0 else _with_seeds_of(index, (index + step) % len(self))
+            try:
+                return self.dataset[place]
+            except Exception as error:  # whatever a dataset of BasicSR or a plugin raises on what it cannot read
+                problem = f'data set {self.name}: {self._describe(int(place), error)}'
+                if not self.skip:
+                    raise BadSampleError(
+                        f'{problem}; replace or remove it, or train with on_bad_sample: skip'
+                    ) from error
+                if not self.bad[place]:
+                    self.bad[place] = True
+                    print(f'skipping a sample: {problem}', file=sys.stderr, flush=True)
+        raise BadSampleError(f'{problem}, as the {step} samples before it')
+
+    def _describe(self, index: int, error: Exception) -> str:
+        paths = getattr(self.dataset, 'paths', None) or getattr(getattr(self.dataset, 'reader', None), 'paths', None)
+        files = f'sample {index}'
+        if paths is not None:
+            files = ', '.join(paths[index].values()) if isinstance(paths[index], dict) else str(paths[index])
+        reason = ' '.join(str(error).split()) or 'no reason given'
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        place = f'{type(error).__name__} in {Path(where.filename).name}:{where.lineno}'
+        return f'{files} cannot be used: {reason} ({place})'
+
+
+def _with_seeds_of(index: int, other: int) -> int:
+    """Let another sample take the place of one: what belongs to the batch must stay the same."""
+    return SampleIndex(other, index.seed, index.batch_seed) if isinstance(index, SampleIndex) else other
+
+
+def skipped_samples() -> list[str]:
+    """Say for each data set of this process how many samples were skipped, if any."""
+    lines = []
+    for dataset in _skipping:
+        if count := int(dataset.bad.sum()):
+            lines.append(
+                f'data set {dataset.name}: {count} of {len(dataset)} samples could not be used and were skipped'
+            )
+    return lines

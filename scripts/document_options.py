@@ -1,0 +1,159 @@
+"""Write docs/options.md from the definitions of the option files' keys.
+
+python scripts/document_options.py            # rewrites docs/options.md
+python scripts/document_options.py --check    # exit status 1 if it is not what the definitions give
+"""
+
+import argparse
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from converse_basicsr import option_definitions as definitions
+from converse_basicsr.option_definitions import Keys
+from converse_basicsr.option_schema import Key, describe
+
+DOCUMENT = Path(__file__).resolve().parents[1] / 'docs/options.md'
+
+INTRODUCTION = """\
+# Option files
+
+*Made by `python scripts/document_options.py` from `converse_basicsr/option_definitions.py`, from which `basicsr
+check` and `basicsr schema` are made too.*
+
+An option file is YAML: a run, with its data, networks, losses and schedule. BasicSR's own files work as they are.
+
+- `basicsr check -opt FILE` lists everything that would stop the run, one problem a line: `FILE:LINE key: what is
+  wrong; what to do`. `basicsr train` and `basicsr test` begin with the same check and write nothing before it has
+  passed.
+- `--force_yml section:key=value` overrides a key. The value is read as YAML; a key that the file does not have may be
+  given if it is one of those below.
+- `basicsr schema > options.schema.json` writes a JSON Schema with every registered name and its arguments, those of
+  installed plugins included. With the line `# yaml-language-server: $schema=options.schema.json` at the top of an
+  option file, editors complete and check it.
+- Reading a file runs no code: plain values only, no Python tags; `2e-4` is a number and `2026-01-31` text.
+  Checkpoints are read with `weights_only=True`.
+- An unknown key is an error, so that a misspelt one is not ignored for a night. Keys at the top whose names begin
+  with a dot or an underscore are yours, for YAML anchors. Keys that older option files have and nothing reads are
+  accepted.
+
+In the tables, **train** and **test** mark keys that are needed for training or testing, **needed** those that are
+always needed.
+"""
+
+PLUGINS = """\
+## Keys of plugins
+
+What the datasets and models of other plugins read cannot be known: their sections may have any key, and the common
+ones are checked. A plugin can have all of them checked by declaring its own with JSON Schema, in an attribute of the
+class:
+
+```python
+class MyDataset(Dataset):
+    option_keys = {
+        'dataroot_gt': {'type': 'string', 'description': 'ground truth'},
+        'strength': {'type': 'number', 'minimum': 0, 'maximum': 1, 'description': 'of the degradation'},
+    }
+
+
+class MyModel(SRModel):  # the keys of SRModel are known already
+    option_keys = {'train': {'my_weight': {'type': 'number'}}, 'val': {}, 'options': {}}
+```
+
+The arguments of networks, losses and metrics need no declaration: they are taken from the signatures. Annotations,
+where there are any, say what a value may be.
+"""
+
+
+def main() -> int:
+    """Rewrite or check the document."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--check', action='store_true', help='only compare')
+    text = document()
+    if parser.parse_args().check:
+        return int(DOCUMENT.read_text(encoding='utf-8') != text)
+    DOCUMENT.write_text(text, encoding='utf-8')
+    return 0
+
+
+def document() -> str:
+    """Return the text of docs/options.md."""
+    parts = [
+        INTRODUCTION,
+        _section('At the top', definitions.GENERAL),
+        '`network_d` and further `network_NAME` are sections like `network_g`.\n',
+        _section('`datasets: NAME:`', definitions.DATASET),
+        _section('`datasets: NAME: io_backend:`', definitions.IO_BACKEND, level=3),
+        *(_section(f'`type: {name}`', keys, level=3) for name, keys in definitions.DATASETS.items()),
+        _section('`network_g:`', definitions.NETWORK),
+        'Beside `type`, a registered architecture (`basicsr list arch`), and these: the arguments of its class. Those\n'
+        'of ours are in [networks.md](networks.md).\n',
+        _section(
+            '`path:`', {**{f'{name}g': key for name, key in definitions.NETWORK_PATH.items()}, **definitions.PATH}
+        ),
+        'The first three likewise for other networks: `pretrain_network_d` for `network_d`.\n',
+        _section('`train:`', definitions.TRAIN),
+        _of_models('train'),
+        _section('`train: optim_g:`', definitions.ARGUMENTS['optimizer'], level=3),
+        "BasicSR's models know `type: Adam`; `RestorationModel` takes any of `torch.optim`, with its arguments.\n",
+        _section('`train: scheduler:`', definitions.ARGUMENTS['scheduler'], level=3),
+        '`type: MultiStepLR` takes `milestones`, `gamma`, `restarts` and `restart_weights`, and\n'
+        '`type: CosineAnnealingRestartLR` takes `periods`, `restart_weights` and `eta_min`. The sum of `periods` must\n'
+        'reach `total_iter`.\n',
+        _section('`train: pixel_opt:` and other losses', definitions.ARGUMENTS['loss'], level=3),
+        'Beside `type` (`basicsr list loss`) and these: the arguments of its class.\n',
+        _section('`val:`', definitions.VAL),
+        _of_models('val'),
+        _section('`val: metrics: NAME:`', definitions.ARGUMENTS['metric'], level=3),
+        'Beside `type` (`basicsr list metric`) and these: the arguments of its function.\n',
+        _section('`logger:`', definitions.LOGGER),
+        _section('`logger: wandb:`', definitions.WANDB, level=3),
+        _section('`dist_params:`', definitions.DIST_PARAMS),
+        '## Keys at the top that some models read\n',
+        _of_models('options'),
+        PLUGINS,
+    ]
+    return '\n'.join(parts)
+
+
+def _section(title: str, keys: Keys, *, level: int = 2) -> str:
+    rows = ''.join(f'{_row(name, key)}\n' for name, key in keys.items() if not key.unread)
+    return f'{"#" * level} {title}\n\n| key | value | default | meaning |\n|---|---|---|---|\n{rows}'
+
+
+def _row(name: str, key: Key) -> str:
+    default = f'`{key.default}`' if key.default else ''
+    if key.needed:
+        default = {'always': '**needed**'}.get(key.needed, f'**{key.needed}**')
+    value = describe(key.schema).replace('a section with keys of its own', 'a section').replace('|', r'\|')
+    return f'| `{name}` | {value} | {default} | {key.meaning} |'
+
+
+def _of_models(part: str) -> str:
+    """Return the table of the keys that some models read in a section, each with these models."""
+    rows = []
+    for name, key, models in _readers(part):
+        rows.append(f'{_row(name, key)} {", ".join(models)} |\n')
+    return (
+        f'{"Some keys are read by some models only:" if part != "options" else ""}\n\n'
+        f'| key | value | default | meaning | models |\n|---|---|---|---|---|\n{"".join(rows)}'
+    ).lstrip('\n')
+
+
+def _readers(part: str) -> Iterator[tuple[str, Key, list[str]]]:
+    found: list[tuple[str, Key, list[str]]] = []
+    for model, keys in definitions.MODELS.items():
+        for name, key in getattr(keys, part).items():
+            for other, other_key, models in found:
+                if (other, other_key) == (name, key):
+                    models.append(model)
+                    break
+            else:
+                found.append((name, key, [model]))
+    for name, key, models in found:
+        others = [model for model in definitions.MODELS if model not in models]
+        yield name, key, models if len(others) >= len(models) else ['all', *(f'not {model}' for model in others)]
+
+
+if __name__ == '__main__':
+    sys.exit(main())
