@@ -147,7 +147,7 @@ def test_a_failing_run_is_named_and_the_others_finish(
     assert Path('experiments/tiny_conv_twin_s0/models/net_g_latest.pth').is_file()
 
 
-def test_ending_it_ends_the_training(comparison: dict[str, Any]) -> None:
+def test_ending_it_ends_the_training(comparison: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     comparison['train']['total_iter'] = 100_000
     comparison['compare'].pop('picture')
     command = [sys.executable, '-m', 'converse_basicsr.cli', 'compare', write(comparison), '--jobs', '2']
@@ -156,6 +156,8 @@ def test_ending_it_ends_the_training(comparison: dict[str, Any]) -> None:
         while not all(log.is_file() and 'iter: ' in log.read_text() for log in logs):
             assert process.poll() is None
             time.sleep(0.2)
+        assert cli.main(['compare', 'tiny.yml']) == 2
+        assert 'tiny_converse_s0 is being trained by another command' in capsys.readouterr().err
         process.terminate()
         assert process.wait() == 128 + signal.SIGTERM
     sizes = [log.stat().st_size for log in logs]

@@ -13,6 +13,11 @@ import yaml
 from converse_basicsr.compare.plan import Comparison, Run
 from converse_basicsr.errors import UserError
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
+
 POLL_SECONDS = 0.5
 
 
@@ -87,12 +92,21 @@ def is_finished(run: Run) -> bool:
 
 
 def start(run: Run, folder: Path, threads: int) -> 'subprocess.Popen[bytes]':
-    """Start the training of a run."""
+    """Start the training of a run.
+
+    Raises:
+        UserError: If another ``basicsr compare`` is training it.
+    """
     options = folder / f'{run.name}.yml'
-    options.write_text(run.option_file.dump(), encoding='utf-8')
-    command = [sys.executable, '-m', 'converse_basicsr.cli', 'train', '-opt', str(options), '--auto_resume']
-    environment = {**os.environ, 'OMP_NUM_THREADS': str(threads)}
     with open(folder / f'{run.name}.txt', 'ab') as log:
+        if fcntl is not None:
+            try:
+                fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)  # held until the process that inherits it ends
+            except OSError:
+                raise UserError(f'{run.name} is being trained by another command that writes {log.name}') from None
+        options.write_text(run.option_file.dump(), encoding='utf-8')
+        command = [sys.executable, '-m', 'converse_basicsr.cli', 'train', '-opt', str(options), '--auto_resume']
+        environment = {**os.environ, 'OMP_NUM_THREADS': str(threads)}
         return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
 
 
