@@ -15,11 +15,17 @@ OPTION_PACKAGES = {
 }
 
 EXTRAS = {
-    # mmcv-lite and mmcv install the same package: whoever has the full mmcv must not get the lite one on top of it.
-    'mmcv': ['mmcv-lite>=2.0'],
+    # mmcv-lite and mmcv install the same package, and the lite one would overwrite a full one: only who asks for it by
+    # this name gets it, not who asks for all.
+    'mmcv-lite': ['mmcv-lite>=2.0'],
     'plot': ['matplotlib'],
-    'dev': ['ruff==0.17.*', 'pytest>=8', 'hypothesis>=6', 'matplotlib'],
+    # About 110 MB installed. torch's exporter is written in onnxscript, and what it wrote is run by onnxruntime.
+    'export': ['onnx>=1.16', 'onnxruntime>=1.18', 'onnxscript>=0.2'],
+    'spandrel': ['spandrel>=0.4'],
+    'dev': ['ruff==0.17.*', 'pytest>=8', 'hypothesis>=6', 'jsonschema>=4', 'matplotlib'],
 }
+
+ALL = sorted({requirement for extra in EXTRAS if extra != 'mmcv-lite' for requirement in EXTRAS[extra]})
 
 setup(
     name='converse-basicsr',
@@ -56,7 +62,7 @@ setup(
         'torchvision',
         'tqdm',
     ],
-    extras_require={**EXTRAS, 'all': sorted({name for names in EXTRAS.values() for name in names})},
+    extras_require={**EXTRAS, 'all': ALL},
     entry_points={
         'console_scripts': ['basicsr = converse_basicsr.cli:main'],
         'basicsr.plugins': ['converse_basicsr = converse_basicsr.register:register'],

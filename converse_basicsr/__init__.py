@@ -19,16 +19,19 @@ _LAZY = {
     'ConverseBlock': 'converse_basicsr.blocks',
     'LayerNorm2d': 'converse_basicsr.blocks',
 }
+_LAZY_MODULES = ('mmcv', 'spandrel', 'surgery')
 
 __all__ = ['Converse2D', 'ConverseBlock', 'LayerNorm2d', '__version__', 'converse2d', 'register']
 
 
 def __getattr__(name: str) -> object:
     """Import the torch-based names on first use (PEP 562), so that ``basicsr --help`` starts without torch."""
+    if name in _LAZY_MODULES:
+        return importlib.import_module(f'{__name__}.{name}')
     if name not in _LAZY:
         raise AttributeError(f'module {__name__!r} has no attribute {name!r}')
     return getattr(importlib.import_module(_LAZY[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_LAZY})
+    return sorted({*globals(), *_LAZY, *_LAZY_MODULES})

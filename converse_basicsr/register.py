@@ -86,8 +86,8 @@ def _entries() -> list[tuple[Any, str, Any]]:
 def load_plugins(found: list[EntryPoint] | None = None) -> dict[str, Callable[[], None]]:
     """Register every installed plugin of the entry-point group ``basicsr.plugins``, this package first.
 
-    A plugin is a function without arguments. One that fails is named in a warning and left out, so that it cannot stop
-    the others.
+    A plugin is a function without arguments. One that fails, or whose name an earlier one has, is named in a warning
+    and left out, so that it cannot stop the others.
 
     Args:
         found: The entry points; those installed if not given.
@@ -98,12 +98,14 @@ def load_plugins(found: list[EntryPoint] | None = None) -> dict[str, Callable[[]
     register()
     plugins: dict[str, Callable[[], None]] = {'converse_basicsr': register}
     for entry_point in entry_points(group=PLUGIN_GROUP) if found is None else found:
-        if entry_point.name in plugins:
-            continue
         try:
             plugin = entry_point.load()
+            if plugin is plugins.get(entry_point.name):
+                continue  # found twice, as an editable installation may be
+            if entry_point.name in plugins:
+                raise ValueError('another plugin has this name')
             plugin()
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             warnings.warn(
                 f'BasicSR plugin {entry_point.name} ({entry_point.value}) is left out: {type(error).__name__}: {error}',
                 stacklevel=2,

@@ -51,6 +51,7 @@ def test_every_mend_is_needed_by_the_installed_basicsr(tmp_path: Path) -> None:
         import basicsr.data, basicsr.train, basicsr.utils.options, basicsr.utils.dist_util
         from basicsr.data.prefetch_dataloader import PrefetchGenerator
         from basicsr.models.base_model import BaseModel
+        from basicsr.models.sr_model import SRModel
         from basicsr.utils.file_client import FileClient
         ours = lambda f: f.__code__.co_filename == compat.__file__
         for function in (
@@ -59,8 +60,11 @@ def test_every_mend_is_needed_by_the_installed_basicsr(tmp_path: Path) -> None:
             basicsr.train.load_resume_state, basicsr.train.create_train_val_dataloader,
             basicsr.utils.options.init_dist, basicsr.train.build_dataloader, PrefetchGenerator.run,
             BaseModel.model_ema, BaseModel.load_network, BaseModel.validation, BaseModel.model_to_device,
+            BaseModel.save_training_state, BaseModel.resume_training, BaseModel.update_learning_rate,
+            basicsr.train.init_tb_loggers, basicsr.train.build_model,
         ):
             assert ours(function), function
+        assert SRModel.dist_validation.__module__ == 'converse_basicsr.models.sharded_validation'
         assert FileClient._backends['lmdb'].__module__ == 'converse_basicsr.data.lmdb_backend'
         assert basicsr.train.parse_options.func.__module__ == 'converse_basicsr.command_line'
         print('all mended')

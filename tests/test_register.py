@@ -67,6 +67,18 @@ def test_other_plugins_are_registered_and_a_broken_one_is_named(monkeypatch: pyt
     assert any('plugin gone (no_such_module:plug)' in m for m in messages)
 
 
+def test_a_name_is_given_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    called = []
+    values = [entry_point(name, lambda name=name: called.append(name), monkeypatch).value for name in ('one', 'two')]
+    points = [EntryPoint('same', value, PLUGIN_GROUP) for value in (values[0], *values)]
+    with pytest.warns(
+        UserWarning, match=r'same \(toy_two:plug\) is left out: ValueError: another plugin has this name'
+    ):
+        plugins = load_plugins(points)
+    assert called == ['one']
+    assert set(plugins) == {'converse_basicsr', 'same'}
+
+
 def test_this_package_is_a_member_of_the_group() -> None:
     from importlib.metadata import entry_points
 
