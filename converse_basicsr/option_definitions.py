@@ -44,7 +44,7 @@ GENERAL: Keys = {
     'val': Key('validation, and testing', SECTION, needed='test'),
     'logger': Key('logging and saving', SECTION, needed='train'),
     'dist_params': Key('distributed training', SECTION),
-    'compare': Key('what basicsr compare trains and reports', SECTION),
+    'compare': Key('what basicsr compare trains and reports (docs/comparison/README.md)', SECTION),
     'save_img': UNREAD,
     'suffix': UNREAD,
     'crop_border': UNREAD,
@@ -230,7 +230,9 @@ DATASETS: Mapping[str, Keys] = {
             '[bank], or [gaussian, motion] without files',
         ),
         'noise_free_prob': Key('probability that a training sample gets no noise', PROBABILITY, '0'),
-        'scales': Key('decimations one of which every training batch draws', list_of(integer(1), least=1), '[scale]'),
+        'scales': Key(
+            'decimations one of which every training batch draws, instead of scale', list_of(integer(1), least=1)
+        ),
     },
 }
 

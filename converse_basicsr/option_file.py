@@ -101,7 +101,7 @@ class OptionFile:
 
         A key that is not in the file gets the line of the section it would be in.
         """
-        name = ':'.join(key if key.isprintable() else repr(key) for key in map(str, keys))
+        name = printable(':'.join(keys))
         if any(keys[:n] in self.overridden for n in range(1, len(keys) + 1)):
             return f'--force_yml {name}'
         line = self.line(*keys)
@@ -218,7 +218,7 @@ def _line_numbers(node: yaml.Node, prefix: KeyPath = ()) -> dict[KeyPath, int]:
 
 def _apply_override(option_file: OptionFile, override: str) -> None:
     """Set one ``section:key=value``. The section must exist; whether it may hold the key is for the check to say."""
-    shown = override if override.isprintable() else repr(override)
+    shown = printable(override)
     name, equals, text = override.partition('=')
     keys = tuple(key.strip() for key in name.split(':'))
     if not equals or not all(keys):
@@ -228,8 +228,8 @@ def _apply_override(option_file: OptionFile, override: str) -> None:
         if not isinstance(section, dict) or not isinstance(section.get(key), dict):
             known = [name for name, value in section.items() if isinstance(value, dict)]
             raise UserError(
-                f'--force_yml {shown}: {option_file.path} has no section {":".join(keys[:depth])}'
-                + did_you_mean(key, known)
+                f'--force_yml {shown}: {option_file.path} has no section {printable(":".join(keys[:depth]))}'
+                + printable(did_you_mean(key, known))
             )
         section = section[key]
     try:
@@ -241,6 +241,11 @@ def _apply_override(option_file: OptionFile, override: str) -> None:
     section[keys[-1]] = value
     option_file.overrides.append(override)
     option_file.overridden.add(keys)
+
+
+def printable(text: str) -> str:
+    """Write out line breaks and control characters, which a message must not hand to a terminal."""
+    return ''.join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 
 def did_you_mean(name: str, known: list[str]) -> str:

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from converse_basicsr.option_file import OptionFile
+from converse_basicsr.option_file import OptionFile, printable
 
 
 class Problem(NamedTuple):
@@ -21,8 +21,7 @@ class Problem(NamedTuple):
 
         Line breaks and control characters of values that it repeats are written out, for the sake of terminals.
         """
-        text = ''.join(character if character.isprintable() else repr(character)[1:-1] for character in self.text)
-        return f'{option_file.where(*self.keys)}: {text}'
+        return f'{option_file.where(*self.keys)}: {printable(self.text)}'
 
     def is_within(self, *keys: str) -> bool:
         """Say whether it is about a section or something in it."""
