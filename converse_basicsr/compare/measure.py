@@ -38,7 +38,7 @@ def write_figures(comparison: Comparison, output: Path, *, threads: int) -> None
     first = {run.label: run for run in reversed(comparison.runs)}  # the first seed of each network
     costs, device = measure_costs(first.values())
     machine = measuring.describe_machine(device)
-    described = '{processor} ({cores} cores), {threads} threads, torch {torch}, {device}'.format(**machine)
+    described = '{processor} ({cores} cores), threads: {threads}, torch {torch}, {device}'.format(**machine)
     baseline = score_baseline(comparison.runs[0])
     curves, rows = [], []
     for run in comparison.runs:

@@ -91,7 +91,14 @@ def run(args: argparse.Namespace) -> int:
             sizes.append((args.size[0] + 13, args.size[1] + 7))  # odd where the first is even
         for height, width in sizes:
             inputs = (torch.rand(1, loaded.channels, height, width), *example[1:])
-            difference = compare(net, exported, inputs)
+            try:
+                difference = compare(net, exported, inputs)
+            except Exception as error:  # a guard on sizes that torch.export has put in, or the runtime's own refusal
+                reason = str(error).strip().splitlines()[0][:200]
+                raise UserError(
+                    f'the exported network fails at {height} x {width} ({reason}): {args.output} was not written; '
+                    + ('leave --dynamic out' if args.dynamic else 'another --format may help')
+                ) from error
             print(f'{height} x {width}: largest difference to torch {difference:.1e}')
             if not difference < TOLERANCE:
                 raise UserError(

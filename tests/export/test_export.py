@@ -54,6 +54,19 @@ def test_a_file_that_differs_is_not_kept(basicsr: Basicsr, capsys, monkeypatch: 
     assert list(Path('out').iterdir()) == []
 
 
+def test_a_file_that_fails_at_another_size_is_not_kept(
+    basicsr: Basicsr, capsys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> float:
+        raise AssertionError('Guard failed:\nsize')
+
+    monkeypatch.setattr(export, 'compare', refuse)
+    assert basicsr(*command('dncnn.pth', 'torchscript', 'out/net.pt')) == 2
+    error = capsys.readouterr().err
+    assert '(Guard failed:): out/net.pt was not written; another --format may help' in error
+    assert list(Path('out').iterdir()) == []
+
+
 def test_mistakes_are_named(basicsr: Basicsr, capsys, monkeypatch: pytest.MonkeyPatch) -> None:
     Path('old.pt').write_text('mine')
     np.save('9.npy', np.ones((9, 9)))

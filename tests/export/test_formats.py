@@ -13,6 +13,7 @@ from converse_basicsr.export.formats import read, write
 from converse_basicsr.ops import Converse2D
 
 KERNEL = torch.rand(1, 1, 7, 7, generator=torch.Generator().manual_seed(1)).softmax(-1) / 7
+TOLERANCE = 5e-5  # half of what the command allows, relative
 KERNEL_3 = torch.full((1, 1, 3, 3), 1 / 9)
 SMALL = {'num_feat': 4, 'num_block': 1}
 NETWORKS = {
@@ -40,7 +41,9 @@ def require(file_format: str) -> None:
 
 
 def difference(net: nn.Module, exported, inputs: tuple[torch.Tensor, ...]) -> float:
-    return float((net(*inputs) - exported(*inputs)).abs().max())
+    """Largest difference, relative to the largest output: random weights may give outputs of any size."""
+    expected = net(*inputs)
+    return float((expected - exported(*inputs)).abs().max() / expected.abs().max())
 
 
 @pytest.mark.parametrize('file_format', FORMATS)
@@ -51,7 +54,7 @@ def test_the_file_computes_what_the_network_does(tmp_path: Path, file_format: st
     path = tmp_path / f'net{FORMATS[file_format]}'
     write(net, example, file_format, path, dynamic=False, fold=False)
     other = (torch.rand(example[0].shape), *example[1:])
-    assert difference(net, read(file_format, path), other) < 2e-5
+    assert difference(net, read(file_format, path), other) < TOLERANCE
 
 
 @pytest.mark.parametrize('file_format', ['torchscript', 'onnx'])
@@ -61,7 +64,7 @@ def test_folded_filters_are_stored(tmp_path: Path, file_format: str) -> None:
     paths = [tmp_path / f'{fold}{FORMATS[file_format]}' for fold in (False, True)]
     for path, fold in zip(paths, (False, True)):
         write(net, example, file_format, path, dynamic=False, fold=fold)
-    assert difference(net, read(file_format, paths[1]), example) < 2e-5
+    assert difference(net, read(file_format, paths[1]), example) < TOLERANCE
     if file_format == 'onnx':
         import onnx
 
@@ -78,13 +81,17 @@ def test_open_sizes(tmp_path: Path, file_format: str) -> None:
     write(net, example, file_format, path, dynamic=True, fold=False)
     exported = read(file_format, path)
     for height, width in ((24, 21), (37, 16), (16, 40)):
-        assert difference(net, exported, (torch.rand(1, 1, height, width),)) < 2e-5
+        assert difference(net, exported, (torch.rand(1, 1, height, width),)) < TOLERANCE
+
+
+class Undecided(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x if x.sum() > 0 else -x
 
 
 def test_what_cannot_be_followed_is_one_line(tmp_path: Path) -> None:
-    net, example = build('prior')  # pads to a multiple of eight, for which torch.export finds no rule
     with pytest.raises(UserError, match=r'torch.export cannot follow this network .*; leave --dynamic out') as caught:
-        write(net, example, 'torch.export', tmp_path / 'net.pt2', dynamic=True, fold=False)
+        write(Undecided(), (torch.rand(1, 1, 8, 8),), 'torch.export', tmp_path / 'net.pt2', dynamic=True, fold=False)
     assert '\n' not in str(caught.value)
 
 
@@ -96,7 +103,7 @@ def test_torch_alone_runs_the_files(tmp_path: Path) -> None:
     code = (
         'import sys, torch; x = torch.rand(1, 1, 24, 21); '
         'a = torch.jit.load("net.pt")(x); b = torch.export.load("net.pt2").module()(x); '
-        'print(a.shape == x.shape, bool((a - b).abs().max() < 2e-5), "converse_basicsr" in sys.modules)'
+        'print(a.shape == x.shape, bool((a - b).abs().max() < 5e-5), "converse_basicsr" in sys.modules)'
     )
     done = subprocess.run([sys.executable, '-c', code], cwd=tmp_path, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == 'True True False'
