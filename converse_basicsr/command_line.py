@@ -13,7 +13,7 @@ from typing import Any
 
 from converse_basicsr import check
 from converse_basicsr.errors import UserError
-from converse_basicsr.option_file import OptionFile, read_option_file
+from converse_basicsr.option_file import OptionFile, printable, read_option_file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -80,7 +80,7 @@ def parse_options(
     folder = Path(tempfile.mkdtemp(prefix='basicsr_'))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     resolved = folder / option_file.path.name
-    header = ''.join(f'# --force_yml {override}\n' for override in option_file.overrides)
+    header = ''.join(f'# --force_yml {printable(override)}\n' for override in option_file.overrides)
     resolved.write_text(header + option_file.dump(), encoding='utf-8')
 
     if args.launcher != 'none':

@@ -291,7 +291,9 @@ def mend_sample_order() -> None:
 
     @functools.wraps(original)
     def build_dataloader(dataset: Any, dataset_opt: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
-        dataset = GuardedDataset(dataset, dataset_opt['name'], skip=dataset_opt.get('on_bad_sample') == 'skip')
+        dataset = GuardedDataset(
+            dataset, dataset_opt.get('name', 'train'), skip=dataset_opt.get('on_bad_sample') == 'skip'
+        )
         if dataset_opt['phase'] == 'train':
             dataset = SeededDataset(dataset)
         return original(dataset, dataset_opt, *args, **kwargs)

@@ -306,7 +306,7 @@ def test_weights_of_another_network_are_refused(
     run_options['path']['pretrain_network_g'] = 'other.pth'
     assert basicsr('train', run_options) == 2
     message = capsys.readouterr().err
-    assert 'other.pth does not fit the network' in message
+    assert 'other.pth does not fit ConverseSRResNet' in message
     assert 'Traceback' not in message
 
 

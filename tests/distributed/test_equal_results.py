@@ -86,7 +86,7 @@ def test_sharded_validation_equals_that_of_one_process(
         assert output.count('Validation five') == 3
         results.append(checkpoint(tmp_path / str(nproc), 4)['state']['best_metric_results'])
         folder = tmp_path / str(nproc) / 'experiments/tiny/visualization'
-        saved.append({str(path.relative_to(folder)): path.read_bytes() for path in folder.glob('*/*.png')})
+        saved.append({str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob('*.png')})
     assert results[0]['five']['psnr']['val'] != results[0]['val']['psnr']['val'] > 5
     assert same(results[1], results[0])
     assert same(results[2], results[0])
