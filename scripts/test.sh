@@ -5,7 +5,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-bash scripts/install.sh .venv-test dev,mmcv-lite,spandrel
+bash scripts/install.sh .venv-test dev,export,mmcv-lite,spandrel
 export PATH=$PWD/.venv-test/bin:$PATH
 
 ruff check .

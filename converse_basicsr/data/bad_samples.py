@@ -2,7 +2,6 @@
 
 import sys
 import traceback
-import weakref
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,8 @@ from converse_basicsr.errors import UserError
 MAX_SUCCESSIVE = 100
 """After so many bad samples in succession it is not the samples: the disk is gone, or the options are wrong."""
 
-_skipping: 'weakref.WeakSet[GuardedDataset]' = weakref.WeakSet()
+# Name and bad samples of each data set that skips: when a run has ended, its data sets are gone.
+_skipping: list[tuple[str, torch.Tensor]] = []
 
 
 class BadSampleError(UserError):
@@ -51,7 +51,7 @@ class GuardedDataset(Dataset):
         # Shared by all loader processes.
         self.bad = torch.zeros(len(dataset), dtype=torch.bool).share_memory_() if skip else None
         if skip:
-            _skipping.add(self)
+            _skipping.append((name, self.bad))
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -94,11 +94,11 @@ def _with_seeds_of(index: int, other: int) -> int:
 
 
 def skipped_samples() -> list[str]:
-    """Say for each data set of this process how many samples were skipped, if any."""
-    lines = []
-    for dataset in _skipping:
-        if count := int(dataset.bad.sum()):
-            lines.append(
-                f'data set {dataset.name}: {count} of {len(dataset)} samples could not be used and were skipped'
-            )
+    """Say for each data set of this process since the last call how many samples were skipped, if any."""
+    lines = [
+        f'data set {name}: {count} of {len(bad)} samples could not be used and were skipped'
+        for name, bad in _skipping
+        if (count := int(bad.sum()))
+    ]
+    _skipping.clear()
     return lines
