@@ -28,7 +28,7 @@ def operator_table(results: dict[str, Any]) -> str:
         row += [_mebibytes(case.get('peak_bytes')), _mebibytes(case.get('bytes_for_backward'))]
         row.append(f'{error["ours"]:.0e} / {error["textbook"]:.0e}')
         rows.append(row)
-    return _markdown(head, rows) + f'\n\n{_machine(results)}; medians.'
+    return markdown_table(head, rows) + f'\n\n{_machine(results)}; medians.'
 
 
 def network_table(results: dict[str, Any]) -> str:
@@ -45,7 +45,7 @@ def network_table(results: dict[str, Any]) -> str:
         ]
         for case in results['cases']
     ]
-    return _markdown(head, rows) + f'\n\n{_machine(results)}; medians.'
+    return markdown_table(head, rows) + f'\n\n{_machine(results)}; medians.'
 
 
 def data_table(results: dict[str, Any]) -> str:
@@ -63,7 +63,7 @@ def data_table(results: dict[str, Any]) -> str:
             row += [_rate(case['training_samples_per_second']), f'{100 * case["waiting"]:.0f} %']
         rows.append(row)
     batch, step = results['batch_size'], results['step_seconds']
-    lines = [_markdown(head, rows), '']
+    lines = [markdown_table(head, rows), '']
     if with_network:
         lines += [
             f'A training step of {results["network"]} on {batch} samples takes {_milliseconds(step)} ms, that is '
@@ -105,7 +105,7 @@ def train_table(results: dict[str, Any]) -> str:
         row += [_milliseconds(_mean(case, name)) for name in ('step', *PHASES)]
         row.append(f'{max(rank["peak_bytes"] for rank in case["ranks"]) / 2**20:.0f}')
         rows.append(row)
-    lines = [_markdown(head, rows), '']
+    lines = [markdown_table(head, rows), '']
     last = results['cases'][-1]
     if last['processes'] > 1:
         head = [f'rank of {last["processes"]}', 'iteration, ms', *phases, 'peak MiB']
@@ -119,7 +119,7 @@ def train_table(results: dict[str, Any]) -> str:
         ]
         size = last['ranks'][0]['gradient_bytes']
         lines += [
-            _markdown(head, rows),
+            markdown_table(head, rows),
             '',
             f'All-reduce is what the backward pass does not hide; alone, {size / 2**20:.1f} MiB of gradients take '
             f'{_milliseconds(last["ranks"][0]["all_reduce_alone"])} ms.',
@@ -141,7 +141,7 @@ def _mean(case: dict[str, Any], name: str) -> float:
 
 def save_train_plot(results: dict[str, Any], path: Path) -> None:
     """Draw the phases of an iteration as stacked bars by number of processes, and samples a second beside them."""
-    plt = _pyplot()
+    plt = pyplot()
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6), layout='constrained')
     cases = results['cases']
     counts = [case['processes'] for case in cases]
@@ -168,7 +168,7 @@ def save_train_plot(results: dict[str, Any], path: Path) -> None:
 
 def save_data_plot(results: dict[str, Any], path: Path) -> None:
     """Draw samples a second over workers, a line a storage, and the network's own, in the format of the suffix."""
-    plt = _pyplot()
+    plt = pyplot()
     figure, axes = plt.subplots(figsize=(6, 3.6), layout='constrained')
     cases = results['cases']
     workers = sorted({case['workers'] for case in cases})
@@ -194,7 +194,7 @@ def save_data_plot(results: dict[str, Any], path: Path) -> None:
 
 def save_operator_plot(results: dict[str, Any], path: Path) -> None:
     """Draw how many times as long as ours the other candidates take, and save it in the format of the suffix."""
-    plt = _pyplot()
+    plt = pyplot()
     cases = results['cases']
     others = [key for key in NAMES if key != 'ours']
     figure, axes = plt.subplots(figsize=(8, 0.5 + 0.75 * len(cases)), layout='constrained')
@@ -220,17 +220,19 @@ TABLES = {'operator': operator_table, 'network': network_table, 'data': data_tab
 PLOTS = {'operator': save_operator_plot, 'data': save_data_plot, 'train': save_train_plot}
 
 
-def _pyplot() -> Any:
+def pyplot() -> Any:
+    """Import ``matplotlib.pyplot`` for files only, so that the same figures give the same file."""
     import matplotlib
 
     matplotlib.use('agg')
-    matplotlib.rcParams['svg.hashsalt'] = 'converse_basicsr'  # the same figures give the same file
+    matplotlib.rcParams['svg.hashsalt'] = 'converse_basicsr'
     from matplotlib import pyplot
 
     return pyplot
 
 
-def _markdown(head: list[str], rows: list[list[str]]) -> str:
+def markdown_table(head: list[str], rows: list[list[str]]) -> str:
+    """Compose a table whose columns, but for the first, are aligned right."""
     lines = [head, ['---', *['---:'] * (len(head) - 1)], *rows]
     return '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines)
 

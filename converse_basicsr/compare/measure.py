@@ -14,11 +14,10 @@ from converse_basicsr.benchmark import data as loading
 from converse_basicsr.benchmark import measure as measuring
 from converse_basicsr.compare.curves import read_curves
 from converse_basicsr.compare.plan import Comparison, Run, slug
+from converse_basicsr.compare.report import CURVE_COLUMNS, RUN_COLUMNS
 from converse_basicsr.evaluate import Score, evaluate
 from converse_basicsr.option_file import OptionFile
 
-CURVE_COLUMNS = ('label', 'seed', 'iteration', 'quantity', 'value')
-RUN_COLUMNS = ('label', 'seed', 'parameters', 'step_ms', 'kept_mib', 'wall_s', 'baseline', 'machine')
 STEP_REPEATS = 15
 TILE = 200
 

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from converse_basicsr.compare.measure import CURVE_COLUMNS, RUN_COLUMNS
+from converse_basicsr.benchmark.report import markdown_table, pyplot
 from converse_basicsr.compare.plan import Comparison
 from converse_basicsr.errors import UserError
+
+CURVE_COLUMNS = ('label', 'seed', 'iteration', 'quantity', 'value')
+RUN_COLUMNS = ('label', 'seed', 'parameters', 'step_ms', 'kept_mib', 'wall_s', 'baseline', 'machine')
 
 # Curves are drawn from the share of the range between the worst and the best end at which they become comparable.
 LOWEST_SHARE = 0.25
@@ -139,13 +142,8 @@ def save_plot(networks: Sequence[Network], path: Path, kind: str, axis: str, qua
         axis: Caption of the horizontal axis.
         quantity: Test set and metric.
     """
-    import matplotlib
-
-    matplotlib.use('agg')
-    matplotlib.rcParams['svg.hashsalt'] = 'converse_basicsr'  # the same figures give the same file
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(7, 4.2), layout='constrained')
+    plt = pyplot()
+    figure, axes = plt.subplots(figsize=(7, 4.2), layout='constrained')
     for network in networks:
         unit = network.step_seconds if kind == 'time' else 1
         seeds = list(network.curves.values())
@@ -165,7 +163,7 @@ def save_plot(networks: Sequence[Network], path: Path, kind: str, axis: str, qua
     axes.grid(alpha=0.3)
     axes.legend(loc='lower right')
     figure.savefig(path, metadata={'Date': None} if path.suffix == '.svg' else None)
-    pyplot.close(figure)
+    plt.close(figure)
 
 
 def markdown(
@@ -200,7 +198,7 @@ def markdown(
         f'The {"enlarged " if task.options.get("scale", 1) > 1 else ""}input alone scores {baseline:.2f} dB. '
         + (f'All {len(losses):,} losses logged are finite.' if finite else 'NOT ALL LOSSES LOGGED ARE FINITE.'),
         '',
-        _table(head, rows),
+        markdown_table(head, rows),
         '',
         f'{metric}: mean'
         + (f' and standard deviation over {seeds} seeds.' if seeds > 1 else ' of one seed.')
@@ -240,8 +238,3 @@ def _row(network: Network, published: Any, test_set: str, columns: int) -> list[
         row.append('' if psnr is None else f'{psnr:.2f}' + (f' ({where})' if where != test_set else ''))
         row.append('' if parameters is None else f'{parameters:,}')
     return row
-
-
-def _table(head: list[str], rows: list[list[str]]) -> str:
-    lines = [head, ['---', *['---:'] * (len(head) - 1)], *rows]
-    return '\n'.join('| ' + ' | '.join(line) + ' |' for line in lines)

@@ -129,7 +129,7 @@ def _put(net: nn.Module, module: nn.Module, part: nn.Module) -> None:
 def _check_it_runs(net: nn.Module, flow: Dataflow, input_shape: Sequence[int]) -> None:
     try:
         shapes = run(net, input_shape).shapes
-    except Exception as error:
+    except Exception as error:  # whatever the network raises on what its parts give now
         raise ValueError(f'{type(net).__name__} does not run with reverse convolutions: {error}') from error
     if shapes != flow.shapes:
         raise ValueError(f'{type(net).__name__} with reverse convolutions must give {flow.shapes}, got {shapes}')
