@@ -178,13 +178,13 @@ SMALL_PRESETS = {
 """,
     ),
     'ablation_kernel_init': (
-        'Ablation: how the reverse convolution starts, on the narrow Converse-DnCNN of small/denoise.yml',
+        'Ablation: how the reverse convolution starts, on the narrow Converse-DnCNN of small/denoise.yml, half as long',
         'Start of the kernels, Converse-DnCNN, grey, sigma 25',
         """\
   seeds: [0]
   runs:
     - label: softmax
-      experiment: small_denoise_converse_dncnn  # the default: trained for small/denoise.yml already
+      experiment: small_ablation_default  # trained once for all ablations
     - label: normal
       network_g: {kernel_init: normal}
     - label: uniform
@@ -192,13 +192,13 @@ SMALL_PRESETS = {
 """,
     ),
     'ablation_padding': (
-        'Ablation: mode and width of the padding, on the narrow Converse-DnCNN of small/denoise.yml',
+        'Ablation: mode and width of the padding, on the narrow Converse-DnCNN of small/denoise.yml, half as long',
         'Padding before the reverse convolution, Converse-DnCNN, grey, sigma 25',
         """\
   seeds: [0]
   runs:
     - label: circular, 4 px
-      experiment: small_denoise_converse_dncnn  # the default: trained for small/denoise.yml already
+      experiment: small_ablation_default  # trained once for all ablations
     - label: reflect, 4 px
       network_g: {padding_mode: reflect}
     - label: replicate, 4 px
@@ -210,7 +210,7 @@ SMALL_PRESETS = {
 """,
     ),
     'ablation_kernel_size': (
-        'Ablation: size of the kernels, on the narrow Converse-DnCNN of small/denoise.yml',
+        'Ablation: size of the kernels, on the narrow Converse-DnCNN of small/denoise.yml, half as long',
         'Size of the kernels, Converse-DnCNN, grey, sigma 25',
         """\
   seeds: [0]
@@ -218,7 +218,7 @@ SMALL_PRESETS = {
     - label: 3 x 3
       network_g: {kernel_size: 3}
     - label: 5 x 5
-      experiment: small_denoise_converse_dncnn  # the default: trained for small/denoise.yml already
+      experiment: small_ablation_default  # trained once for all ablations
     - label: 7 x 7
       network_g: {kernel_size: 7}
     - label: 9 x 9
@@ -226,13 +226,13 @@ SMALL_PRESETS = {
 """,
     ),
     'ablation_lam_init': (
-        'Ablation: start of lam, on the narrow Converse-DnCNN of small/denoise.yml',
+        'Ablation: start of lam, on the narrow Converse-DnCNN of small/denoise.yml, half as long',
         'Start of lam, Converse-DnCNN, grey, sigma 25',
         """\
   seeds: [0]
   runs:
     - label: zero bias (lam 0.00013)
-      experiment: small_denoise_converse_dncnn  # the default: trained for small/denoise.yml already
+      experiment: small_ablation_default  # trained once for all ablations
     - label: lam 0.5
       network_g: {lam_init: 0.5}
     - label: lam 0.1
@@ -251,7 +251,10 @@ def small_file(name: str) -> str:
     header, title, compare = SMALL_PRESETS[name]
     template = Template((TEMPLATES / 'small_denoise.yml').read_text(encoding='utf-8'))
     header = f'# {header}\n#\n#   basicsr compare options/small/{name}.yml\n'
-    return template.substitute(header=header, name=f'small_{name}', title=title, compare=compare.rstrip('\n'))
+    iterations = 6000 if name == 'denoise' else 3000
+    return template.substitute(
+        header=header, name=f'small_{name}', title=title, iterations=iterations, compare=compare.rstrip('\n')
+    )
 
 
 def lines(options: dict[str, object]) -> str:

@@ -71,13 +71,14 @@ def test_the_small_comparisons_are_plans(name: str) -> None:
     assert options['train']['scheduler']['periods'] == [options['train']['total_iter']]
 
 
-def test_ablations_share_the_default_run_of_the_comparison() -> None:
-    whole = {run.name: run for run in read_comparison(str(SMALL['small/denoise.yml'])).runs}
-    for name in SMALL:
-        if 'ablation' in name:
-            shared = [run for run in read_comparison(str(SMALL[name])).runs if run.name in whole]
-            assert len(shared) == 1
-            assert shared[0].option_file.options == whole[shared[0].name].option_file.options
+def test_ablations_share_the_run_of_the_default_network() -> None:
+    ablations = [read_comparison(str(SMALL[name])) for name in SMALL if 'ablation' in name]
+    shared = [[run for run in comparison.runs if run.name == 'small_ablation_default_s0'] for comparison in ablations]
+    assert len(shared) == 4
+    assert all(len(runs) == 1 for runs in shared)
+    assert all(runs[0].option_file.options == shared[0][0].option_file.options for runs in shared)
+    names = [run.name for comparison in ablations for run in comparison.runs]
+    assert len(set(names)) == len(names) - 3  # and nothing else
 
 
 def test_a_run_changes_what_it_names(comparison: dict[str, Any]) -> None:

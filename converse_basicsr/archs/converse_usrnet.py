@@ -36,11 +36,22 @@ class KernelNet(nn.Module):
         self.fc1 = nn.Linear(kernel_size**2, num_hidden)
         self.fc2 = nn.Linear(num_hidden, num_hidden)
         self.fc3 = nn.Linear(num_hidden, num_kernel_feat * kernel_size**2)
+        nn.init.zeros_(self.fc3.weight)
+        nn.init.zeros_(self.fc3.bias)
+        with torch.no_grad():
+            self.fc3.bias.unflatten(0, self.shape)[:, kernel_size // 2, kernel_size // 2] = 1
 
     def forward(self, kernel: torch.Tensor) -> torch.Tensor:
         """Predict from ``(N, 1, k, k)``, row by row and not flipped."""
         hidden = gelu(self.fc2(gelu(self.fc1(kernel.flatten(1)))))
         return self.fc3(hidden).unflatten(1, self.shape)
+
+
+@torch.no_grad()
+def _init_mean(conv: nn.Conv2d) -> None:
+    """Start a 1x1 convolution as weighted means of its inputs: random weights that sum to 1, no bias."""
+    conv.weight += (1 - conv.weight.sum(1, keepdim=True)) / conv.in_channels
+    nn.init.zeros_(conv.bias)
 
 
 class ConverseDataStep(nn.Module):
@@ -104,6 +115,9 @@ class ConverseUSRNet(nn.Module):
     its own (``kernelnet`` predicts ``num_kernel_feat`` kernels from the blur kernel, a 1x1 convolution an iteration
     mixes them into one a channel) and applies the prior, whose weights all iterations share. A 1x1 convolution leads
     back. Only the first iteration upsamples by the scale.
+
+    At the start all predicted kernels are the one that blurs nothing and the blocks' gains are zero, so that nothing is
+    reversed and training need not first undo what random kernels did.
 
     Convention: the blur kernel's centre is tap ``(k // 2, k // 2)``, the blur a true convolution with it; the kernel
     sums to 1 and is not flipped.
@@ -173,6 +187,8 @@ class ConverseUSRNet(nn.Module):
         self.blur_kernel_size = blur_kernel_size
         self.kernelnet = KernelNet(blur_kernel_size, num_hidden=num_hidden, num_kernel_feat=num_kernel_feat)
         self.convs = nn.ModuleList(nn.Conv2d(num_kernel_feat, num_feat, 1) for _ in range(num_iter))
+        for conv in self.convs:
+            _init_mean(conv)
         self.conv1 = nn.Conv2d(num_in_ch, num_feat, 1)
         self.d = (
             ConverseDataStep(num_feat)

@@ -48,7 +48,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='noise level, for values of 0 to 255, for networks that take one (default: 0)',
     )
     parser.add_argument(
-        '--tile', type=positive_int, metavar='PX', help='side of a tile in input pixels (default: about 500 / scale)'
+        '--tile',
+        type=positive_int,
+        metavar='PX',
+        help='side of a tile in input pixels (default: 752 for ConverseNet, else about 250, less for scales above 2)',
     )
     parser.add_argument(
         '--overlap',
@@ -61,7 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         metavar='PX',
         help='length of the strip that closes a tile to a torus before blur is reversed (default: 32 for networks that '
-        'deblur, else 0)',
+        'are given the kernel, else 0)',
     )
     parser.add_argument('--device', metavar='NAME', help='cpu, cuda or cuda:N (default: cuda where there is one)')
 

@@ -2,7 +2,7 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -19,11 +19,26 @@ TILE_OUTPUT = 496
 TILES = {1: 248, 2: 248, 3: 168, 4: 124}
 """Tile by scale: with the borders that the Converse networks add, Fourier transforms of lengths with small factors."""
 
-OVERLAP = 32
-DEBLURRING = ('ConverseNet', 'ConverseUSRNet', 'USRNet')
-DEBLURRING_OVERLAP = 96
-DEBLURRING_BORDER = 32
-"""Networks that reverse a blur reach farther, and suppose that it wraps around the border (docs/restore.md)."""
+
+class Reach(NamedTuple):
+    """Defaults of a network that follow from how far its outputs depend on its inputs (docs/restore.md).
+
+    Attributes:
+        tile: Side of a tile in input pixels; None for that of ``TILES``.
+        overlap: Input pixels that neighbouring tiles share.
+        border: Width of the strip that closes the image to a torus.
+    """
+
+    tile: int | None = None
+    overlap: int = 32
+    border: int = 0
+
+
+REACHES = {
+    'ConverseNet': Reach(tile=752, overlap=96),  # felt at any distance: the fewer tiles, the better
+    'ConverseUSRNet': Reach(overlap=96, border=32),
+    'USRNet': Reach(overlap=96, border=32),
+}
 
 
 def build_restorer(loaded: Loaded, args: argparse.Namespace) -> Restorer:
@@ -40,10 +55,10 @@ def build_restorer(loaded: Loaded, args: argparse.Namespace) -> Restorer:
     scale = probe_scale(loaded, conditions, device)
     if args.border is not None and args.border < 0:
         raise UserError(f'--border must be at least 0, got {args.border}')
-    deblurs = loaded.name in DEBLURRING
-    border = args.border if args.border is not None else (DEBLURRING_BORDER if deblurs else 0)
-    tile = choose_tile(args.tile, scale, border)
-    overlap = choose_overlap(args.overlap, tile, DEBLURRING_OVERLAP if deblurs else OVERLAP)
+    reach = REACHES.get(loaded.name, Reach())
+    border = reach.border if args.border is None else args.border
+    tile = choose_tile(args.tile, scale, border, reach.tile)
+    overlap = choose_overlap(args.overlap, tile, reach.overlap)
     return Restorer(net, loaded.channels, scale, tile, overlap, border, conditions)
 
 
@@ -81,15 +96,21 @@ def choose_conditions(
     return conditions
 
 
-def choose_tile(given: int | None, scale: int, border: int) -> int:
+def choose_tile(given: int | None, scale: int, border: int, default: int | None = None) -> int:
     """The tile that was given or the default, which is smaller by the border that is added to it.
+
+    Args:
+        given: ``--tile``.
+        scale: By how much the network enlarges.
+        border: Width of the border that is added to a tile.
+        default: The network's default; None for that of its scale.
 
     Raises:
         UserError: If it is too small to advance by ``ALIGNMENT`` with half of it overlapping.
     """
     if given is not None and given < 2 * ALIGNMENT:
         raise UserError(f'--tile must be at least {2 * ALIGNMENT}, got {given}')
-    default = TILES.get(scale, TILE_OUTPUT // scale)
+    default = default or TILES.get(scale, TILE_OUTPUT // scale)
     if border:
         default += ALIGNMENT - border
     return given or max(default, 2 * ALIGNMENT)

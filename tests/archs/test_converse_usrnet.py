@@ -7,7 +7,9 @@ from converse_basicsr.ops import converse2d
 
 def tiny(**options):
     torch.manual_seed(0)
-    return ConverseUSRNet(num_feat=4, num_block=1, num_iter=2, num_kernel_feat=3, **options).eval()
+    net = ConverseUSRNet(num_feat=4, num_block=1, num_iter=2, num_kernel_feat=3, **options).eval()
+    torch.nn.init.normal_(net.kernelnet.fc3.weight, std=0.1)  # at the start it ignores the blur kernel
+    return net
 
 
 def kernels(batch):
@@ -22,6 +24,16 @@ def test_only_the_first_iteration_upsamples(operator, scale):
     net.d.register_forward_hook(lambda _, args, output: seen.append((args[2], output.shape[-2:])))
     assert net(torch.rand(2, 3, 6, 5), kernels(2), scale).shape == (2, 3, 6 * scale, 5 * scale)
     assert seen == [(scale, (6 * scale, 5 * scale)), (1, (6 * scale, 5 * scale))]
+
+
+@pytest.mark.parametrize('operator', ['conv', 'converse', 'convtranspose'])
+def test_at_the_start_nothing_is_reversed(operator):
+    net = ConverseUSRNet(num_feat=4, num_block=2, num_iter=3, operator=operator)
+    x = torch.rand(2, 3, 9, 8)
+    torch.testing.assert_close(net(x, kernels(2)), net.conv2(net.conv1(x)), atol=1e-5, rtol=1e-5)
+    net(x, kernels(2)).square().mean().backward()
+    gradients = net.kernelnet.fc3.weight.grad.unflatten(0, net.kernelnet.shape)
+    assert not torch.allclose(gradients[0], gradients[1])  # the predicted kernels come apart
 
 
 def test_data_step_solves_with_a_floor_under_lam():

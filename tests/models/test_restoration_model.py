@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from tiny_run import only_log, smooth_image
+from torch import nn
 
 import converse_basicsr
 
@@ -15,7 +16,7 @@ converse_basicsr.register()
 
 from basicsr.models import build_model  # noqa: E402
 
-from converse_basicsr.models.restoration_model import turned, turned_back  # noqa: E402
+from converse_basicsr.models.restoration_model import RestorationModel, turned, turned_back  # noqa: E402
 
 
 def model_options(network: dict[str, Any], **val: Any) -> dict[str, Any]:
@@ -35,6 +36,12 @@ def model_options(network: dict[str, Any], **val: Any) -> dict[str, Any]:
 TINY_USR = {'type': 'ConverseUSRNet', 'num_feat': 4, 'num_block': 1, 'num_iter': 2, 'blur_kernel_size': 5}
 
 
+def heed_kernel(model: RestorationModel) -> RestorationModel:
+    """Let a new ConverseUSRNet's output depend on the blur kernel, which it starts without."""
+    nn.init.normal_(model.net_g.kernelnet.fc3.weight, std=0.1)
+    return model
+
+
 def sample(kernel_shape: tuple[int, int] = (5, 5)) -> dict[str, torch.Tensor]:
     torch.manual_seed(0)
     kernel = torch.rand(1, 1, *kernel_shape)
@@ -43,7 +50,7 @@ def sample(kernel_shape: tuple[int, int] = (5, 5)) -> dict[str, torch.Tensor]:
 
 def test_the_network_gets_what_its_forward_names() -> None:
     data = sample()
-    model = build_model(model_options(TINY_USR))
+    model = heed_kernel(build_model(model_options(TINY_USR)))
     model.feed_data(data)
     model.test()
     with torch.no_grad():
@@ -91,7 +98,7 @@ def test_the_eight_turns_differ() -> None:
 @pytest.mark.parametrize('turn', range(8))
 def test_self_ensemble_commutes_with_every_turn(turn: int) -> None:
     """The mean over all turns of image and kernel must turn with the input, which the plain network does not."""
-    model = build_model(model_options(TINY_USR, self_ensemble=True))
+    model = heed_kernel(build_model(model_options(TINY_USR, self_ensemble=True)))
     plain = build_model(model_options(TINY_USR))
     plain.net_g.load_state_dict(model.net_g.state_dict())
     data = sample()
