@@ -131,7 +131,7 @@ def plot(results: dict[str, dict[str, dict[str, float]]], path: Path) -> None:
     matplotlib.rcParams['svg.hashsalt'] = 'seams'
     from matplotlib import pyplot as plt
 
-    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4), layout='constrained')
+    figure, (left, right) = plt.subplots(1, 2, figsize=(10, 4.4), layout='constrained')
     for name, figures in results.items():
         points = [figures[str(overlap)] for overlap in OVERLAPS if str(overlap) in figures]
         overlaps = [point['overlap'] for point in points]
@@ -141,7 +141,7 @@ def plot(results: dict[str, dict[str, dict[str, float]]], path: Path) -> None:
     left.set(xlabel='overlap, input pixels', ylabel='RMS of tiled - whole, of 255', title='seam error')
     right.set(xlabel='overlap, input pixels', ylabel='change, dB', title='PSNR of tiled against that of whole')
     right.axhspan(-0.02, 0.02, color='0.9')
-    left.legend()
+    figure.legend(*left.get_legend_handles_labels(), loc='outside lower center', ncols=3)
     for axes in (left, right):
         axes.grid(alpha=0.3)
     figure.savefig(path, metadata={'Date': None})
