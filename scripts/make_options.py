@@ -199,6 +199,8 @@ SMALL_PRESETS = {
   runs:
     - label: circular, 4 px
       experiment: small_ablation_default  # trained once for all ablations
+    - label: circular, 2 px
+      network_g: {padding: 2}
     - label: reflect, 4 px
       network_g: {padding_mode: reflect}
     - label: replicate, 4 px
