@@ -36,6 +36,7 @@ class KernelNet(nn.Module):
         self.fc1 = nn.Linear(kernel_size**2, num_hidden)
         self.fc2 = nn.Linear(num_hidden, num_hidden)
         self.fc3 = nn.Linear(num_hidden, num_kernel_feat * kernel_size**2)
+        # Before training: the kernel that blurs nothing, whatever the blur.
         nn.init.zeros_(self.fc3.weight)
         nn.init.zeros_(self.fc3.bias)
         with torch.no_grad():

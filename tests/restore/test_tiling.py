@@ -1,4 +1,6 @@
+import argparse
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -7,7 +9,9 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from converse_basicsr.restore.conditions import choose_overlap, choose_tile
+from converse_basicsr import checkpoint
+from converse_basicsr.archs import ConverseDnCNN, ConverseNet, ConverseSRResNet, ConverseUSRNet
+from converse_basicsr.restore.conditions import build_restorer, choose_overlap, choose_tile
 from converse_basicsr.restore.tiling import ALIGNMENT, run_tiled, spans
 
 
@@ -56,3 +60,27 @@ def test_tiles_equal_the_whole_where_the_reach_ends_within_half_the_overlap(scal
 def test_default_tiles_advance(scale: int, border: int) -> None:
     tile = choose_tile(None, scale, border)
     assert len(spans(1000, tile, choose_overlap(None, tile, 96))) > 1
+
+
+@pytest.mark.parametrize(
+    ('net', 'tile', 'overlap', 'border'),
+    [
+        (ConverseDnCNN(3, 3, num_feat=2, num_block=1), 248, 32, 0),
+        (ConverseSRResNet(num_feat=2, num_block=1), 124, 32, 0),
+        (ConverseNet(num_feat=2, num_block=1), 752, 96, 0),
+        (ConverseUSRNet(num_feat=2, num_block=1), 224, 96, 32),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_defaults_follow_the_reach_of_the_network(
+    tmp_path: Path, net: torch.nn.Module, tile: int, overlap: int, border: int
+) -> None:
+    torch.save(net.state_dict(), tmp_path / 'net.pth')
+    np.save(tmp_path / 'kernel.npy', np.full((3, 3), 1 / 9))
+    loaded = checkpoint.load(str(tmp_path / 'net.pth'))
+    kernel = tmp_path / 'kernel.npy' if 'kernel' in loaded.conditions else None
+    others = {'kernel': kernel, 'scale': None, 'sigma': None, 'device': 'cpu'}
+    restorer = build_restorer(loaded, argparse.Namespace(tile=None, overlap=None, border=None, **others))
+    assert (restorer.tile, restorer.overlap, restorer.border) == (tile, overlap, border)
+    restorer = build_restorer(loaded, argparse.Namespace(tile=64, overlap=0, border=8, **others))
+    assert (restorer.tile, restorer.overlap, restorer.border) == (64, 0, 8)
