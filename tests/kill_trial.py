@@ -24,6 +24,8 @@ import numpy as np
 from tiny_processes import Training, checkpoint, same, train
 from tiny_run import smooth_image
 
+from converse_basicsr.training_state import iteration, saved_iterations
+
 
 @dataclass
 class Trial:
@@ -100,7 +102,7 @@ def trial(folder: Path, kills: int, seed: int = 0) -> Trial:
             raise RuntimeError(f'the run ended before it was killed:\n{training.output}')
         result.kills += 1
         result.in_write += any(run.glob('*/.*.tmp'))
-        networks = max((int(path.stem.split('_')[-1]) for path in (run / 'models').glob('net_g_*.pth')), default=0)
+        networks = max((iteration(path) or 0 for path in (run / 'models').glob('net_g_*.pth')), default=0)
         now = newest_complete()
         result.without_state += networks > now
         result.lost += now < reached
@@ -121,7 +123,7 @@ def _moment_has_come(run: Path, first: int, delay: float | None, since: list[flo
 
     Then some seconds later or, without a delay, as soon as a file is being written.
     """
-    if not any(int(path.stem) >= first for path in (run / 'training_states').glob('[0-9]*.state')):
+    if not any(number >= first for number in saved_iterations(run / 'training_states')):
         return False
     since.append(time.monotonic())
     return any(run.glob('*/.*.tmp')) if delay is None else since[-1] - since[0] > delay

@@ -143,13 +143,7 @@ def read_image(path: Path) -> tuple[np.ndarray, list[str]]:
     """
     data = path.read_bytes()
     check_file(data)
-    # From memory: cv2.imread cannot open names outside the system's code page on Windows.
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error as error:
-        raise BadImage(f'cannot be decoded by OpenCV: {error.err}') from error
-    if image is None:
-        raise BadImage('cannot be decoded by OpenCV: save it anew, as PNG')
+    image = decode(data)
     notes = []
     if image.dtype == np.uint16:
         notes.append(WAS_16_BIT)
@@ -196,11 +190,29 @@ def check_file(data: bytes) -> None:
         raise BadImage('is CMYK, whose colours depend on a printing profile: convert it to RGB')
 
 
+def decode(data: bytes) -> np.ndarray:
+    """Decode a file's bytes by OpenCV, depth and channels as they are; cv2.imread fails on some names on Windows.
+
+    Returns:
+        The image ``(H, W)``, or ``(H, W, C)`` in BGR(A) order.
+
+    Raises:
+        BadImage: If OpenCV cannot decode it.
+    """
+    try:
+        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        raise BadImage(f'cannot be decoded by OpenCV: {error.err}') from error
+    if image is None:
+        raise BadImage('cannot be decoded by OpenCV: save it anew, as PNG')
+    return image
+
+
 def encode_png(image: np.ndarray, compression: int = PNG_COMPRESSION) -> bytes:
     """Encode an image as PNG.
 
     Args:
-        image: uint8 ``(H, W, 3)`` in BGR order or ``(H, W)``.
+        image: uint8 or uint16, ``(H, W, 3)`` or ``(H, W, 4)`` in BGR(A) order, ``(H, W, 1)`` or ``(H, W)``.
         compression: zlib level, 0 to 9.
 
     Returns:

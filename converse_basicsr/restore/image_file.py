@@ -8,12 +8,11 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from PIL import Image
 
 from converse_basicsr.errors import UserError
-from converse_basicsr.prepare.images import PNG_COMPRESSION, BadImage, check_file
+from converse_basicsr.prepare.images import BadImage, check_file, decode, encode_png
 
 ORIENTATION = 0x0112
 """EXIF tag: how the camera was held, 1 (upright) to 8."""
@@ -68,12 +67,7 @@ def read(path: Path) -> Picture:
         orientation = header.getexif().get(ORIENTATION, 1)
         icc_profile = header.info.get('icc_profile')
         keyed = 'transparency' in header.info
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error as error:
-        raise BadImage(f'cannot be decoded by OpenCV: {error.err}') from error
-    if image is None:
-        raise BadImage('cannot be decoded by OpenCV: save it anew, as PNG')
+    image = decode(data)
     if image.dtype not in (np.uint8, np.uint16):
         raise BadImage(f'holds {image.dtype} values: convert it to 8 or 16 bits')
     if image.ndim == 2:
@@ -120,10 +114,10 @@ def write(picture: Picture, path: Path) -> None:
         content = np.dstack([colour[..., ::-1], picture.alpha])
     else:
         content = pixels[..., ::-1] if pixels.shape[2] == 3 else pixels
-    done, buffer = cv2.imencode('.png', np.ascontiguousarray(content), [cv2.IMWRITE_PNG_COMPRESSION, PNG_COMPRESSION])
-    if not done:
-        raise UserError(f'{path}: an image of {content.shape[1]} x {content.shape[0]} cannot be encoded as PNG')
-    data = buffer.tobytes()
+    try:
+        data = encode_png(np.ascontiguousarray(content))
+    except ValueError as error:
+        raise UserError(f'{path} cannot be written: {error}') from error
     if picture.icc_profile and _describes(picture.icc_profile, content.shape):
         data = insert_profile(data, picture.icc_profile)
     partial = path.with_name(f'{path.name}.part')
