@@ -1,12 +1,35 @@
-"""Package metadata; tool settings (ruff, pytest) are in pyproject.toml."""
+"""Package metadata; tool settings (ruff, import-linter, mypy, pytest) are in pyproject.toml."""
 
 import re
 from pathlib import Path
 
 from setuptools import find_packages, setup
 
+# The one place that says where the project lives: links of the long description, which a package index shows far from
+# the files beside it, are made of this address.
+PROJECT_URL = 'https://github.com/converse-basicsr/converse_basicsr'
+
 ROOT = Path(__file__).parent
 VERSION = re.search(r"__version__ = '(.+)'", (ROOT / 'converse_basicsr/version.py').read_text(encoding='utf-8'))[1]
+
+
+def absolute_links(markdown: str) -> str:
+    """Make the relative links and images of a page at the top of the repository absolute.
+
+    They lead to the tag of this version, or to the branch ``main`` where the version is one under development. Links to
+    headings of the page itself stay.
+    """
+    tree = 'main' if 'dev' in VERSION else f'v{VERSION}'
+
+    def absolute(match: re.Match[str]) -> str:
+        mark, text, target = match.groups()
+        if re.match(r'#|[a-z]+:', target):
+            return match[0]
+        view = 'raw' if mark else 'tree' if target.endswith('/') else 'blob'
+        return f'{mark}[{text}]({PROJECT_URL}/{view}/{tree}/{target})'
+
+    return re.sub(r'(!?)\[([^\]]*)\]\(([^)\s]+)\)', absolute, markdown)
+
 
 # The option files live at the top level, where users look for them, and travel in the wheel as package data.
 OPTION_PACKAGES = {
@@ -21,8 +44,21 @@ EXTRAS = {
     'plot': ['matplotlib'],
     # About 110 MB installed. torch's exporter is written in onnxscript, and what it wrote is run by onnxruntime.
     'export': ['onnx>=1.16', 'onnxruntime>=1.18', 'onnxscript>=0.2'],
+    'safetensors': ['safetensors>=0.4'],
     'spandrel': ['spandrel>=0.4'],
-    'dev': ['ruff==0.17.*', 'pytest>=8', 'hypothesis>=6', 'jsonschema>=4', 'matplotlib'],
+    'dev': [
+        # Each new series finds more: one series for everybody.
+        'ruff==0.17.*',
+        'mypy==2.4.*',
+        'types-PyYAML',
+        'types-tqdm',
+        'import-linter>=2.10',
+        'pytest>=8',
+        'hypothesis>=6',
+        'jsonschema>=4',
+        'matplotlib',
+        'safetensors>=0.4',
+    ],
 }
 
 ALL = sorted({requirement for extra in EXTRAS if extra != 'mmcv-lite' for requirement in EXTRAS[extra]})
@@ -31,24 +67,35 @@ setup(
     name='converse-basicsr',
     version=VERSION,
     description='Reverse convolution (Converse2D) for BasicSR: operator, networks, training and evaluation',
-    long_description=(ROOT / 'README.md').read_text(encoding='utf-8'),
+    long_description=absolute_links((ROOT / 'README.md').read_text(encoding='utf-8')),
     long_description_content_type='text/markdown',
+    url=PROJECT_URL,
+    project_urls={
+        'Documentation': f'{PROJECT_URL}/tree/main/docs',
+        'Changelog': f'{PROJECT_URL}/blob/main/CHANGELOG.md',
+        'Issues': f'{PROJECT_URL}/issues',
+        'Paper': 'https://arxiv.org/abs/2508.09824',
+    },
     license='Apache-2.0',
     keywords=['image restoration', 'super-resolution', 'denoising', 'deblurring', 'BasicSR', 'reverse convolution'],
     classifiers=[
         'Development Status :: 4 - Beta',
+        'Environment :: Console',
         'Intended Audience :: Science/Research',
         'Operating System :: OS Independent',
         'Programming Language :: Python :: 3',
+        'Programming Language :: Python :: 3 :: Only',
         'Programming Language :: Python :: 3.10',
         'Programming Language :: Python :: 3.11',
         'Programming Language :: Python :: 3.12',
+        'Topic :: Scientific/Engineering :: Artificial Intelligence',
         'Topic :: Scientific/Engineering :: Image Processing',
+        'Typing :: Typed',
     ],
     python_requires='>=3.10',
     packages=[*find_packages(include=['converse_basicsr', 'converse_basicsr.*']), *OPTION_PACKAGES],
     package_dir=OPTION_PACKAGES,
-    package_data={name: ['*.yml'] for name in OPTION_PACKAGES},
+    package_data={'converse_basicsr': ['py.typed'], **{name: ['*.yml'] for name in OPTION_PACKAGES}},
     install_requires=[
         'basicsr>=1.4.2',
         'lmdb',

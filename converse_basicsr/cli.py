@@ -1,28 +1,29 @@
-"""The ``basicsr`` command; each subcommand is a module of its own (:mod:`converse_basicsr.commands`)."""
+"""The ``basicsr`` command; each subcommand is a module of its own (:mod:`converse_basicsr.commands.subcommands`)."""
 
 import argparse
 import importlib
 import sys
 from collections.abc import Sequence
 
-from converse_basicsr.commands import add_commands
-from converse_basicsr.errors import UserError
+from converse_basicsr.commands.arguments import INTERRUPTED
+from converse_basicsr.commands.subcommands import add_commands
+from converse_basicsr.errors import ArgumentError, UserError
 from converse_basicsr.version import __version__
 
 COMMANDS = {
-    'train': 'converse_basicsr.train',
-    'test': 'converse_basicsr.test',
-    'check': 'converse_basicsr.check',
-    'schema': 'converse_basicsr.schema',
-    'list': 'converse_basicsr.listing',
-    'options': 'converse_basicsr.option_library',
-    'prepare': 'converse_basicsr.prepare',
-    'report': 'converse_basicsr.report',
-    'reproduce': 'converse_basicsr.reproduce',
-    'restore': 'converse_basicsr.restore',
-    'export': 'converse_basicsr.export',
-    'compare': 'converse_basicsr.compare',
-    'benchmark': 'converse_basicsr.benchmark',
+    'train': 'converse_basicsr.commands.train',
+    'test': 'converse_basicsr.commands.test',
+    'check': 'converse_basicsr.commands.check',
+    'schema': 'converse_basicsr.commands.schema',
+    'list': 'converse_basicsr.commands.list',
+    'options': 'converse_basicsr.commands.options',
+    'prepare': 'converse_basicsr.commands.prepare.group',
+    'report': 'converse_basicsr.commands.report',
+    'reproduce': 'converse_basicsr.commands.reproduce',
+    'restore': 'converse_basicsr.commands.restore',
+    'export': 'converse_basicsr.commands.export',
+    'compare': 'converse_basicsr.commands.compare',
+    'benchmark': 'converse_basicsr.commands.benchmark',
 }
 
 EXAMPLES = """\
@@ -38,7 +39,7 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     """Build the parser of the ``basicsr`` command.
 
     Args:
-        command: The subcommand whose arguments are wanted; the others are only named.
+        command: The subcommand whose arguments are wanted; all if None.
     """
     parser = argparse.ArgumentParser(
         prog='basicsr',
@@ -55,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line ``argv`` (that of the process if not given).
 
     Returns:
-        The exit status: 0, or 2 after an error that the user can put right, told in one line on standard error.
+        The exit status: 0, or 2 after an error that the user can correct, printed as one line on standard error.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
     command = argv[0] if argv and argv[0] in COMMANDS else None
@@ -63,15 +64,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return importlib.import_module(COMMANDS[args.command]).run(args)
     except UserError as error:
-        from converse_basicsr.launch import first_to_tell
+        from converse_basicsr.processes.launch import first_to_tell
 
-        if first_to_tell(str(error)):
-            for line in str(error).splitlines():
+        message = error.on_command_line if isinstance(error, ArgumentError) else str(error)
+        if first_to_tell(message):
+            for line in message.splitlines():
                 print(f'basicsr: error: {line}', file=sys.stderr, flush=True)
         return 2
     except KeyboardInterrupt:
         print('basicsr: stopped', file=sys.stderr, flush=True)
-        return 130
+        return INTERRUPTED
 
 
 if __name__ == '__main__':

@@ -1,11 +1,12 @@
 """Reverse convolution in mmcv's configs: importing this module registers ``Converse`` in mmengine's ``MODELS``.
 
-In a config: ``custom_imports = dict(imports=['converse_basicsr.mmcv'])``. It serves ``build_upsample_layer``,
-``build_plugin_layer``, and ``build_conv_layer`` inside ``ConvModule``. mmengine is all that is imported; whether the
-builders come from mmcv or from mmcv-lite does not matter.
+In a config: ``custom_imports = dict(imports=['converse_basicsr.mmcv'])``. It works with ``build_upsample_layer``,
+``build_plugin_layer``, and ``build_conv_layer`` inside ``ConvModule``. Only mmengine is imported here, so the builders
+may come from mmcv or from mmcv-lite.
 """
 
 from converse_basicsr.ops import Converse2D
+from converse_basicsr.ops.converse2d import DEFAULT_EPS, DEFAULT_KERNEL_INIT
 
 try:
     from mmengine.registry import MODELS
@@ -15,7 +16,7 @@ except ImportError as error:
         '(never mmcv-lite on top of mmcv: it overwrites it)'
     ) from error
 
-# Side of the kernels where nothing is upsampled: that of the blocks of Converse-SRResNet (arXiv 2508.09824).
+# Kernel size where nothing is upsampled: that in the blocks of Converse-SRResNet (arXiv 2508.09824).
 KERNEL_SIZE = 5
 
 
@@ -24,33 +25,33 @@ class Converse(Converse2D):
     """``Converse2D`` with the signatures that mmcv's builders call.
 
     As an upsample or plugin layer it takes ``in_channels`` and ``scale_factor``. As the convolution of a ``ConvModule``
-    it takes the place of a depthwise convolution that keeps the size; let a 1x1 ``ConvModule`` mix the channels. Its
-    parameter ``bias`` is no additive bias but the logit of lam, which is there with ``bias=False`` as well.
+    it replaces a depthwise convolution that keeps the size; let a 1x1 ``ConvModule`` mix the channels. Its parameter
+    ``bias`` is the logit of lam, not an additive bias, and so exists with ``bias=False`` too.
 
     Args:
         in_channels: Number of channels.
-        out_channels: Number of channels again; None for ``in_channels``.
+        out_channels: The same number of channels; None for ``in_channels``.
         kernel_size: Side of the kernels; None for ``scale_factor`` or, at scale 1, 5.
-        stride: 1, as a convolution's.
-        padding: That of a convolution that keeps the size, ``(kernel_size - 1) // 2``, or None. The border on which the
-            operator solves is always ``kernel_size - 1`` wide.
-        dilation: 1, as a convolution's.
-        groups: 1 or ``in_channels``, as a convolution's.
-        bias: As a convolution's.
+        stride: 1; taken because ``ConvModule`` passes it.
+        padding: That of a convolution that keeps the size, ``(kernel_size - 1) // 2``, or None. The border that the
+            operator adds is always ``kernel_size - 1`` wide.
+        dilation: 1, likewise.
+        groups: 1 or ``in_channels``, likewise.
+        bias: Without effect, likewise.
         scale_factor: Upsampling factor.
-        padding_mode: What the border holds: ``circular``, ``constant`` (zeros), ``reflect`` or ``replicate``.
-        eps: Smallest lam.
-        kernel_init: Start of the kernels (see ``Converse2D``).
-        lam_init: First value of lam (see ``Converse2D``).
+        padding_mode: ``circular``, ``constant`` (zeros), ``reflect`` or ``replicate``.
+        eps: Lower bound of lam.
+        kernel_init: Initialisation of the kernels (see ``Converse2D``).
+        lam_init: Initial lam (see ``Converse2D``).
 
     Shape:
         ``(N, C, H, W)`` -> ``(N, C, scale_factor * H, scale_factor * W)``.
 
     Raises:
-        ValueError: If an argument asks for what the operator does not do.
+        ValueError: If an argument asks for something that the operator does not do.
     """
 
-    _abbr_ = 'converse'  # the name that build_plugin_layer gives
+    _abbr_ = 'converse'  # build_plugin_layer names the layer by it
     transposed = False
     stride = dilation = (1, 1)
     output_padding = (0, 0)
@@ -68,8 +69,8 @@ class Converse(Converse2D):
         *,
         scale_factor: int = 1,
         padding_mode: str = 'replicate',
-        eps: float = 1e-5,
-        kernel_init: str = 'softmax',
+        eps: float = DEFAULT_EPS,
+        kernel_init: str = DEFAULT_KERNEL_INIT,
         lam_init: float | None = None,
     ) -> None:
         if kernel_size is None:
@@ -96,5 +97,5 @@ class Converse(Converse2D):
         self.groups = in_channels
 
     def init_weights(self) -> None:
-        """Start anew, as mmengine asks of layers that bring a start of their own."""
+        """Initialise the parameters; mmengine calls this on layers that have an initialisation of their own."""
         self.reset_parameters()

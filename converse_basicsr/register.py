@@ -9,8 +9,8 @@ from typing import Any
 
 PLUGIN_GROUP = 'basicsr.plugins'
 
-# registry -> module -> what of it is registered there, under its own name
-REGISTERED = {
+# registry -> module -> what is registered there from it, under its own name
+REGISTERED: dict[str, dict[str, tuple[str, ...]]] = {
     'arch': {
         'converse_basicsr.archs': (
             'ConverseDnCNN',
@@ -39,7 +39,7 @@ _lock = threading.Lock()
 
 
 def register() -> None:
-    """Mend BasicSR (:mod:`converse_basicsr.compat`) and register what this package offers; idempotent.
+    """Patch BasicSR (:mod:`converse_basicsr.compat`) and register what this package offers; idempotent.
 
     Raises:
         ValueError: If another object holds one of the names; nothing is registered then.
@@ -52,9 +52,13 @@ def register() -> None:
         >>> net = build_network({'type': 'ConverseSRResNet', 'upscale': 4})
     """
     from converse_basicsr import compat
+    from converse_basicsr.compat.spawning import make_registered_spawn_safe
 
     with _lock:
         compat.apply()
+        from converse_basicsr.training.scripts import rebind
+
+        rebind()
         new = []
         for registry, name, entry in _entries():
             # BasicSR's __contains__ and keys() are all its registries offer besides get(), which prints.
@@ -68,7 +72,7 @@ def register() -> None:
                 )
         for registry, entry in new:
             registry.register(entry)
-        compat.mend_spawned_datasets()
+        make_registered_spawn_safe()
 
 
 def _entries() -> list[tuple[Any, str, Any]]:
@@ -86,8 +90,8 @@ def _entries() -> list[tuple[Any, str, Any]]:
 def load_plugins(found: list[EntryPoint] | None = None) -> dict[str, Callable[[], None]]:
     """Register every installed plugin of the entry-point group ``basicsr.plugins``, this package first.
 
-    A plugin is a function without arguments. One that fails, or whose name an earlier one has, is named in a warning
-    and left out, so that it cannot stop the others.
+    A plugin is a function without arguments. One that fails, or that has the name of an earlier one, is named in a
+    warning and left out, so that it cannot stop the others.
 
     Args:
         found: The entry points; those installed if not given.

@@ -1,18 +1,30 @@
 """Let spandrel (chaiNNer, ComfyUI and others load models by it) recognise checkpoints of this package's networks."""
 
-from typing import TYPE_CHECKING
+import inspect
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import torch
 
 from converse_basicsr import archs
+from converse_basicsr.archs.conditions import conditions_of
 from converse_basicsr.archs.detection import detect
+from converse_basicsr.archs.reach import reach_of
+from converse_basicsr.checkpoints import files
+from converse_basicsr.errors import UserError
+from converse_basicsr.register import REGISTERED
 
 try:
     from spandrel import (
         MAIN_REGISTRY,
         Architecture,
+        ArchRegistry,
         ArchSupport,
         ImageModelDescriptor,
+        ModelDescriptor,
+        ModelLoader,
         ModelTiling,
         SizeRequirements,
         StateDict,
@@ -20,25 +32,24 @@ try:
 except ImportError as error:
     raise ImportError('converse_basicsr.spandrel needs spandrel: pip install spandrel') from error
 
-if TYPE_CHECKING:
-    from spandrel import ArchRegistry
-
 # Networks from one image to one image. Those that take a blur kernel as well do not fit spandrel's call.
-NETWORKS = ('ConverseDnCNN', 'ConverseNet', 'ConverseSRResNet', 'ConverseUpSRResNet', 'DnCNN')
-# The filters of the others span the whole image, so that tiles see another operator.
-LOCAL_NETWORKS = ('ConverseUpSRResNet', 'DnCNN')
+NETWORKS = tuple(
+    name for name in REGISTERED['arch']['converse_basicsr.archs'] if not conditions_of(getattr(archs, name))
+)
 
 # Sizes as spandrel's own architectures name them.
 TAGS = {'num_feat': 'nf', 'num_block': 'nb', 'num_layer': 'nl'}
 
 
-def install(registry: 'ArchRegistry' = MAIN_REGISTRY) -> None:
+def install(registry: ArchRegistry = MAIN_REGISTRY) -> None:
     """Add the networks to a registry of spandrel; idempotent.
 
-    They are looked for first: a state dict is taken only if a network has exactly its keys and shapes.
+    They are tried first: a state dict is accepted only if a network has exactly its keys and shapes. Arguments that
+    these do not determine are assumed, because spandrel passes on the state dict alone; :func:`load_from_file` reads
+    them from the file.
 
     Args:
-        registry: That of a ``ModelLoader`` of yours, or the one that all others use.
+        registry: The registry of your ``ModelLoader``; by default the one that all others use.
 
     Example:
         >>> from spandrel import ArchRegistry, ModelLoader
@@ -51,6 +62,40 @@ def install(registry: 'ArchRegistry' = MAIN_REGISTRY) -> None:
     others = tuple(support.architecture.id for support in registry)
     supports = [ArchSupport.from_architecture(ConverseArchitecture(name), before=others) for name in NETWORKS]
     registry.add(*supports, ignore_duplicates=True)
+
+
+def load_from_file(path: str | os.PathLike[str], *, device: str | torch.device | None = None) -> ModelDescriptor:
+    """Load a file as a ``ModelLoader`` does, but build these networks with the arguments that the file states.
+
+    Files of this package's training state their network. All others, also those of spandrel's own networks, are
+    recognised as after :func:`install`.
+
+    Args:
+        path: The file.
+        device: Where to put the model; the CPU if None.
+
+    Raises:
+        spandrel.UnsupportedModelError: If the file is of no network that is known.
+        ValueError: If the weights do not fit the network that the file states.
+    """
+    registry = MAIN_REGISTRY.copy()
+    install(registry)
+    loader = ModelLoader(device, registry)
+    try:
+        content = files.read(path) if Path(path).suffix in files.SUFFIXES else None
+    except UserError:  # spandrel reads some of the files that hold more than tensors, and explains the errors of others
+        content = None
+    stated = files.network_of(content)
+    if stated is None or stated['type'] not in NETWORKS or 'converse' in stated:
+        return loader.load_from_file(Path(path))
+    parameters, _ = files.choose_parameters(content, 'params_ema', path)
+    parameters = {name.removeprefix('module.'): value for name, value in parameters.items()}
+    architecture = ConverseArchitecture(stated.pop('type'))
+    try:
+        return architecture.build(stated, parameters).to(loader.device)
+    except (TypeError, RuntimeError) as error:
+        reason = ' '.join(str(error).split())[:300]
+        raise ValueError(f'weights must fit {architecture.name}, which {path} states, got: {reason}') from error
 
 
 class ConverseArchitecture(Architecture[torch.nn.Module]):
@@ -78,20 +123,31 @@ class ConverseArchitecture(Architecture[torch.nn.Module]):
             ValueError: If none fits.
         """
         found = detect(state_dict)
-        options = found.options
-        scale = options.get('upscale', 1)
+        return self.build({**found.options, **found.assumed}, state_dict)
+
+    def build(self, arguments: Mapping[str, Any], state_dict: StateDict) -> ImageModelDescriptor[torch.nn.Module]:
+        """Build the network of these arguments, with weights.
+
+        Raises:
+            TypeError: If the network has no such argument.
+            RuntimeError: If the weights do not fit.
+        """
+        network = getattr(archs, self.name)
+        defaults = {name: parameter.default for name, parameter in inspect.signature(network).parameters.items()}
+        values = {**defaults, **arguments}
+        scale = values.get('upscale', 1)
         return ImageModelDescriptor(
-            getattr(archs, found.type)(**options, **found.assumed),
+            network(**arguments),
             state_dict,
             architecture=self,
             purpose='Restoration' if scale == 1 else 'SR',
-            tags=[f'{options[argument]}{tag}' for argument, tag in TAGS.items() if argument in options],
+            tags=[f'{values[argument]}{tag}' for argument, tag in TAGS.items() if argument in values],
             supports_half=True,  # the operator itself computes in float32
             supports_bfloat16=True,
             scale=scale,
-            input_channels=options['num_in_ch'],
-            output_channels=options['num_out_ch'],
+            input_channels=values['num_in_ch'],
+            output_channels=values['num_out_ch'],
             # A circular or reflected border, kernel_size - 1 wide, has to come from the image.
-            size_requirements=SizeRequirements(minimum=options.get('kernel_size', 0)),
-            tiling=ModelTiling.SUPPORTED if found.type in LOCAL_NETWORKS else ModelTiling.DISCOURAGED,
+            size_requirements=SizeRequirements(minimum=values.get('kernel_size', 0)),
+            tiling=ModelTiling.DISCOURAGED if reach_of(network).spans_image else ModelTiling.SUPPORTED,
         )

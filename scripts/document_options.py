@@ -6,24 +6,25 @@ python scripts/document_options.py --check    # exit status 1 if it is not what 
 
 import argparse
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
-from converse_basicsr import option_definitions as definitions
-from converse_basicsr.option_definitions import Keys
-from converse_basicsr.option_schema import Key, describe
+from converse_basicsr.options import keys as definitions
+from converse_basicsr.options.keys import Key, Keys
+from converse_basicsr.values import KEYWORDS, describe
 
 DOCUMENT = Path(__file__).resolve().parents[1] / 'docs/options.md'
 
 INTRODUCTION = """\
 # Option files
 
-*Made by `python scripts/document_options.py` from `converse_basicsr/option_definitions.py`, from which `basicsr
-check` and `basicsr schema` are made too.*
+*Made by `python scripts/document_options.py` from `converse_basicsr/options/keys/`, which `basicsr check` and
+`basicsr schema` use too.*
 
 An option file is YAML: a run, with its data, networks, losses and schedule. BasicSR's own files work as they are.
 
-- `basicsr check -opt FILE` lists everything that would stop the run, one problem a line: `FILE:LINE key: what is
+- `basicsr check -opt FILE` lists everything that would stop the run, one problem per line: `FILE:LINE key: what is
   wrong; what to do`. `basicsr train` and `basicsr test` begin with the same check and write nothing before it has
   passed.
 - `--force_yml section:key=value` overrides a key. The value is read as YAML; a key that the file does not have may be
@@ -33,7 +34,7 @@ An option file is YAML: a run, with its data, networks, losses and schedule. Bas
   option file, editors complete and check it.
 - Reading a file runs no code: plain values only, no Python tags; `2e-4` is a number and `2026-01-31` text.
   Checkpoints are read with `weights_only=True`.
-- An unknown key is an error, so that a misspelt one is not ignored for a night. Keys at the top whose names begin
+- An unknown key is an error, so that a misspelt one does not go unnoticed. Keys at the top whose names begin
   with a dot or an underscore are yours, for YAML anchors. Keys that older option files have and nothing reads are
   accepted.
 
@@ -45,7 +46,7 @@ PLUGINS = """\
 ## Keys of plugins
 
 What the datasets and models of other plugins read cannot be known: their sections may have any key, and the common
-ones are checked. A plugin can have all of them checked by declaring its own with JSON Schema, in an attribute of the
+ones are checked. A plugin has all of them checked if it declares its own with JSON Schema, in an attribute of the
 class:
 
 ```python
@@ -59,6 +60,12 @@ class MyDataset(Dataset):
 class MyModel(SRModel):  # the keys of SRModel are known already
     option_keys = {'train': {'my_weight': {'type': 'number'}}, 'val': {}, 'options': {}}
 ```
+
+These keywords are supported:
+UNDERSTOOD.
+They have the meaning of [JSON Schema](https://json-schema.org/draft/2020-12) (draft 2020-12), except that `2.0` is no
+`integer`: Python's `range` and PyTorch's sizes do not take it. A declaration with another keyword is refused by
+`basicsr check`, `train`, `test` and `schema`, with the class, the key and the keyword.
 
 The arguments of networks, losses and metrics need no declaration: they are taken from the signatures. Annotations,
 where there are any, say what a value may be.
@@ -86,12 +93,15 @@ def document() -> str:
         _section('`datasets: NAME: io_backend:`', definitions.IO_BACKEND, level=3),
         *(_section(f'`type: {name}`', keys, level=3) for name, keys in definitions.DATASETS.items()),
         _section('`network_g:`', definitions.NETWORK),
-        'Beside `type`, a registered architecture (`basicsr list arch`), and these: the arguments of its class. Those\n'
-        'of ours are in [networks.md](networks.md).\n',
+        'Besides `type` (a registered architecture, `basicsr list arch`) and these, it takes the arguments of its\n'
+        'class. Those of this package are in [networks.md](networks.md).\n',
         _section(
             '`path:`', {**{f'{name}g': key for name, key in definitions.NETWORK_PATH.items()}, **definitions.PATH}
         ),
-        'The first three likewise for other networks: `pretrain_network_d` for `network_d`.\n',
+        'The first three exist for every network: `pretrain_network_d` for `network_d`.\n\n'
+        'Weights that this package wrote state their network. Where an argument of it differs from the option file\n'
+        'and the weights fit both, as with `operator: conv` and `convtranspose`, `padding`,\n'
+        '`padding_mode` and `num_iter`, then `basicsr check`, `train` and `test` say so in a note.\n',
         _section('`train:`', definitions.TRAIN),
         _of_models('train'),
         _section('`train: optim_g:`', definitions.ARGUMENTS['optimizer'], level=3),
@@ -101,19 +111,27 @@ def document() -> str:
         '`type: CosineAnnealingRestartLR` takes `periods`, `restart_weights` and `eta_min`. The sum of `periods` must\n'
         'reach `total_iter`.\n',
         _section('`train: pixel_opt:` and other losses', definitions.ARGUMENTS['loss'], level=3),
-        'Beside `type` (`basicsr list loss`) and these: the arguments of its class.\n',
+        'Besides `type` (`basicsr list loss`) and these, it takes the arguments of its class.\n',
         _section('`val:`', definitions.VAL),
         _of_models('val'),
         _section('`val: metrics: NAME:`', definitions.ARGUMENTS['metric'], level=3),
-        'Beside `type` (`basicsr list metric`) and these: the arguments of its function.\n',
+        'Besides `type` (`basicsr list metric`) and these, it takes the arguments of its function.\n',
         _section('`logger:`', definitions.LOGGER),
         _section('`logger: wandb:`', definitions.WANDB, level=3),
         _section('`dist_params:`', definitions.DIST_PARAMS),
+        "BasicSR's option files all ask for `backend: nccl`, which needs GPUs. On the CPU gloo takes its place, so\n"
+        'that they run there too. gloo works between GPUs as well, more slowly; mpi is refused unless PyTorch was\n'
+        'built with it.\n',
         '## Keys at the top that some models read\n',
         _of_models('options'),
-        PLUGINS,
+        PLUGINS.replace('UNDERSTOOD', _understood()),
     ]
     return '\n'.join(parts)
+
+
+def _understood() -> str:
+    """Return the keywords of JSON Schema that are understood, a comma between them, in lines of normal length."""
+    return textwrap.fill(', '.join(f'`{keyword}`' for keyword in KEYWORDS), 118)
 
 
 def _section(title: str, keys: Keys, *, level: int = 2) -> str:

@@ -1,8 +1,13 @@
 #!/usr/bin/env bash
 # Make a virtual environment with BasicSR and this package.
-#   bash scripts/install.sh [FOLDER] [EXTRAS]      (default: .venv, no extras; PYTHON=python3.11 chooses the interpreter)
+#   bash scripts/install.sh [FOLDER] [EXTRAS]      (default: .venv, no extras)
+# PYTHON=python3.11 chooses the interpreter, TORCH=2.4 the version of PyTorch (default: the newest).
 set -euo pipefail
-venv=$(realpath -m "${1:-.venv}")
+venv=${1:-.venv}
+case $venv in
+    /* | [A-Za-z]:*) ;;
+    *) venv=$PWD/$venv ;;
+esac
 extras=${2:-}
 cd "$(dirname "$0")/.."
 
@@ -12,10 +17,12 @@ if ! "$python" -c 'import sys; sys.exit(not (3, 10) <= sys.version_info < (3, 13
         "set PYTHON=python3.11, say" >&2
     exit 2
 fi
-[ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
-pip=("$venv/bin/python" -m pip --disable-pip-version-check install --quiet)
+[ -x "$venv/bin/python" ] || [ -x "$venv/Scripts/python.exe" ] || "$python" -m venv "$venv"
+programs=$venv/bin
+[ -d "$programs" ] || programs=$venv/Scripts # Windows
+pip=("$programs/python" -m pip --disable-pip-version-check install --quiet)
 
-"${pip[@]}" torch torchvision
+"${pip[@]}" "torch${TORCH:+==$TORCH.*}" torchvision
 # BasicSR asks for torch while it is built: in an isolated build environment pip would download it a second time.
 "${pip[@]}" setuptools wheel cython numpy
 "${pip[@]}" --no-build-isolation 'basicsr>=1.4.2'

@@ -1,4 +1,4 @@
-"""Write the option files of the paper's tables from one template a table, so that twins differ in their network only.
+"""Write the option files of the paper's tables from one template per table, so that twins differ in their network only.
 
 python scripts/make_options.py            # rewrites options/*.yml and options/test/*.yml
 python scripts/make_options.py --check    # exit status 1 if a file is not what its template gives
@@ -9,6 +9,8 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from string import Template
+
+from converse_basicsr.evaluation.published import TABLES
 
 ROOT = Path(__file__).resolve().parents[1]
 TEMPLATES = Path(__file__).parent / 'option_templates'
@@ -24,8 +26,6 @@ class Row:
     Attributes:
         table: Template of its files.
         name: Name of its files.
-        title: Name in the paper.
-        published: What the paper says of it.
         network: Arguments of ``network_g``, in order.
         released: Released weights and where they are from, if there are any.
         released_network: Arguments in which the released network differs.
@@ -33,12 +33,31 @@ class Row:
 
     table: str
     name: str
-    title: str
-    published: str
     network: dict[str, object]
     released: tuple[str, str] | None = None
     released_network: dict[str, object] = field(default_factory=dict)
 
+    @property
+    def title(self) -> str:
+        """Name in the paper."""
+        return TABLES[self.table][self.name].title
+
+    @property
+    def published(self) -> str:
+        """What the files' first lines quote of the paper's figures."""
+        psnr = TABLES[self.table][self.name].psnr
+        if not psnr:
+            return "not in the paper's tables"
+        figures = (f'{psnr[test_set]:.2f} dB on {words}' for test_set, words in QUOTED[self.table].items())
+        return f'published: {", ".join(figures)}'
+
+
+# Table -> test sets whose published figures are quoted, and how they are called
+QUOTED = {
+    'dncnn': {'Set12': 'Set12', 'BSD68': 'BSD68'},
+    'srresnet': {'Set5': 'Set5'},
+    'usrnet': {'BSD100_k1': 'BSD100 with kernel 1'},
+}
 
 DNCNN_BLOCKS = {'num_in_ch': 1, 'num_out_ch': 1, 'num_feat': 64, 'num_block': 20, 'kernel_size': 5}
 SR_BLOCKS = {'num_in_ch': 3, 'num_out_ch': 3, 'num_feat': 64, 'num_block': 16, 'kernel_size': 5, 'upscale': 4}
@@ -46,14 +65,10 @@ SR_PLAIN = {'num_in_ch': 3, 'num_out_ch': 3, 'num_feat': 64, 'num_block': 16, 'u
 DEBLUR = {'num_in_ch': 3, 'num_out_ch': 3, 'num_feat': 64, 'num_block': 7, 'num_iter': 5, 'kernel_size': 3}
 USR = {**DEBLUR, 'blur_kernel_size': 7}
 
-NOT_IN_TABLE = "not in the paper's tables"
-
 ROWS = [
     Row(
         'dncnn',
         'dncnn_gray25',
-        'DnCNN',
-        'published: 30.43 dB on Set12, 29.23 dB on BSD68',
         {'type': 'DnCNN', 'num_in_ch': 1, 'num_out_ch': 1, 'num_feat': 64, 'num_layer': 17, 'norm': 'bn'},
         ('dncnn_25.pth', KAIR),
         {'norm': 'none'},  # its batch normalisations are merged into the convolutions
@@ -61,22 +76,16 @@ ROWS = [
     Row(
         'dncnn',
         'conv_dncnn_gray25',
-        'Conv-DnCNN',
-        'published: 30.64 dB on Set12, 29.30 dB on BSD68',
         {'type': 'ConverseDnCNN', **DNCNN_BLOCKS, 'operator': 'conv'},
     ),
     Row(
         'dncnn',
         'convt_dncnn_gray25',
-        'ConvT-DnCNN',
-        'published: 30.61 dB on Set12, 29.29 dB on BSD68',
         {'type': 'ConverseDnCNN', **DNCNN_BLOCKS, 'operator': 'convtranspose'},
     ),
     Row(
         'dncnn',
         'converse_dncnn_gray25',
-        'Converse-DnCNN',
-        'published: 30.70 dB on Set12, 29.36 dB on BSD68',
         {'type': 'ConverseDnCNN', **DNCNN_BLOCKS, 'operator': 'converse'},
         ('converse_dncnn.pth', AUTHORS),
         {'kernel_size': 7},  # the paper's table gives the parameter count of kernel size 5
@@ -84,79 +93,59 @@ ROWS = [
     Row(
         'srresnet',
         'srresnet_x4',
-        'SRResNet',
-        'published: 32.21 dB on Set5',
         {'type': 'MSRResNet', **SR_PLAIN},
     ),
     Row(
         'srresnet',
         'conv_srresnet_x4',
-        'Conv-SRResNet',
-        'published: 32.23 dB on Set5',
         {'type': 'ConverseSRResNet', **SR_BLOCKS, 'operator': 'conv'},
     ),
     Row(
         'srresnet',
         'convt_srresnet_x4',
-        'ConvT-SRResNet',
-        'published: 32.09 dB on Set5',
         {'type': 'ConverseSRResNet', **SR_BLOCKS, 'operator': 'convtranspose'},
     ),
     Row(
         'srresnet',
         'converse_srresnet_x4',
-        'Converse-SRResNet',
-        'published: 32.25 dB on Set5',
         {'type': 'ConverseSRResNet', **SR_BLOCKS, 'operator': 'converse'},
         ('converse_srresnet.pth', AUTHORS),
     ),
     Row(
         'srresnet',
         'converse_up_srresnet_x4',
-        'Converse-up SRResNet',
-        NOT_IN_TABLE,
         {'type': 'ConverseUpSRResNet', **SR_PLAIN, 'operator': 'converse'},
     ),
     Row(
         'usrnet',
         'convnet',
-        'ConvNet, blind',
-        'published: 25.26 dB on BSD100 with kernel 1',
         {'type': 'ConverseNet', **DEBLUR, 'operator': 'conv'},
     ),
     Row(
         'usrnet',
         'conversenet',
-        'ConverseNet, blind',
-        'published: 27.69 dB on BSD100 with kernel 1',
         {'type': 'ConverseNet', **DEBLUR, 'operator': 'converse'},
         ('conversenet.pth', AUTHORS),
     ),
     Row(
         'usrnet',
         'conv_usrnet',
-        'Conv-USRNet',
-        'published: 32.18 dB on BSD100 with kernel 1',
         {'type': 'ConverseUSRNet', **USR, 'operator': 'conv'},
     ),
     Row(
         'usrnet',
         'converse_usrnet',
-        'Converse-USRNet',
-        'published: 32.46 dB on BSD100 with kernel 1',
         {'type': 'ConverseUSRNet', **USR, 'operator': 'converse'},
         ('converse_usrnet.pth', AUTHORS),
     ),
     Row(
         'usrnet',
         'usrnet',
-        'USRNet',
-        NOT_IN_TABLE,
         {'type': 'USRNet', 'num_in_ch': 3, 'num_out_ch': 3, 'num_feat': 64, 'num_block': 2, 'num_iter': 8},
     ),
 ]
 
-
+# Name -> first line, title and runs; $NAME stands for what is published of the full-size network of options/NAME.yml
 SMALL_PRESETS = {
     'denoise': (
         'Converse-DnCNN, its twins and DnCNN, narrow, at equal budgets of minutes on a CPU',
@@ -165,16 +154,16 @@ SMALL_PRESETS = {
   seeds: [0, 1, 2]
   runs:
     - label: Converse-DnCNN
-      published: {psnr: 30.70, parameters: 734913}
+      published: $converse_dncnn_gray25
     - label: Conv-DnCNN
       network_g: {operator: conv}
-      published: {psnr: 30.64, parameters: 734913}
+      published: $conv_dncnn_gray25
     - label: ConvT-DnCNN
       network_g: {operator: convtranspose}
-      published: {psnr: 30.61, parameters: 734913}
+      published: $convt_dncnn_gray25
     - label: DnCNN
       network_g: {type: DnCNN, num_in_ch: 1, num_out_ch: 1, num_feat: 32, num_layer: 8, norm: bn}
-      published: {psnr: 30.43, parameters: 557057}
+      published: $dncnn_gray25
 """,
     ),
     'ablation_kernel_init': (
@@ -254,9 +243,10 @@ def small_file(name: str) -> str:
     template = Template((TEMPLATES / 'small_denoise.yml').read_text(encoding='utf-8'))
     header = f'# {header}\n#\n#   basicsr compare options/small/{name}.yml\n'
     iterations = 6000 if name == 'denoise' else 3000
-    return template.substitute(
-        header=header, name=f'small_{name}', title=title, iterations=iterations, compare=compare.rstrip('\n')
-    )
+    rows = TABLES['dncnn'].items()
+    published = {row: f'{{psnr: {of.psnr["Set12"]:.2f}, parameters: {of.parameters}}}' for row, of in rows}
+    compare = Template(compare).substitute(published).rstrip('\n')
+    return template.substitute(header=header, name=f'small_{name}', title=title, iterations=iterations, compare=compare)
 
 
 def lines(options: dict[str, object]) -> str:

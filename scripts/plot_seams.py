@@ -5,13 +5,12 @@ python scripts/plot_seams.py --model_zoo model_zoo
 Takes photographs in scikit-image: 320 x 240 of a cat, degraded as in the networks' tables (noise of 25, or blur by a
 Gaussian and noise of 2.55), and for the enlarger a quarter of the Hubble deep field, the largest there is, continued by
 reflection to 1280 x 960.
-Figures that are in the JSON file already are not measured again, so a run that was stopped goes on.
+Figures that are in the JSON file already are not measured again, so a stopped run can be repeated to go on.
 """
 
 import argparse
 import json
 import math
-import tempfile
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -21,12 +20,10 @@ import numpy as np
 import skimage.data
 from scipy.ndimage import convolve
 
-from converse_basicsr import checkpoint
-from converse_basicsr.published import RELEASED
+from converse_basicsr.checkpoints.released import RELEASED
 from converse_basicsr.register import register
-from converse_basicsr.restore import conditions
-from converse_basicsr.restore.image_file import Picture
-from converse_basicsr.restore.restorer import Restorer
+from converse_basicsr.restore import Restorer
+from converse_basicsr.restore.checkpoint import load
 from converse_basicsr.restore.tiling import tiles
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -41,13 +38,13 @@ NETWORKS = ('dncnn_gray25', 'converse_dncnn_gray25', 'converse_srresnet_x4', 'co
 
 
 def gaussian() -> np.ndarray:
-    """A blur kernel of 7 x 7."""
+    """Return a blur kernel of 7 x 7."""
     taps = cv2.getGaussianKernel(7, 1.2)
     return taps @ taps.T
 
 
 def degrade(name: str) -> tuple[np.ndarray, np.ndarray]:
-    """The input of a network and its ground truth, RGB or grey, (H, W, C) in [0, 1]."""
+    """Return the input of a network and its ground truth, RGB or grey, (H, W, C) in [0, 1]."""
     rng = np.random.RandomState(0)
     if name == 'converse_srresnet_x4':
         from basicsr.utils.matlab_functions import imresize
@@ -67,30 +64,25 @@ def degrade(name: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def build(name: str, folder: Path, tile: int | None, overlap: int | None, border: int | None = None) -> Restorer:
-    """A released network as ``basicsr restore`` runs it; what is None is its default."""
-    loaded = checkpoint.load(str(folder / RELEASED[name]))
-    with tempfile.NamedTemporaryFile(suffix='.npy') as kernel:
-        np.save(kernel, gaussian())
-        kernel.flush()
-        given = Path(kernel.name) if 'kernel' in loaded.conditions else None
-        others = {'scale': None, 'sigma': None, 'border': border}
-        arguments = argparse.Namespace(kernel=given, tile=tile, overlap=overlap, device='cpu', **others)
-        return conditions.build_restorer(loaded, arguments)
+    """Return a released network as ``basicsr restore`` runs it; None stands for its default."""
+    loaded = load(folder / RELEASED[name])
+    kernel = gaussian() if 'kernel' in loaded.conditions else None
+    return Restorer.from_loaded(loaded, kernel=kernel, tile=tile, overlap=overlap, border=border, device='cpu')
 
 
 def measure(name: str, folder: Path, known: dict[str, dict[str, float]]) -> Iterator[None]:
-    """Fill in what is not known of a network: overlap -> error and PSNR; yields after every figure."""
+    """Measure the missing figures of a network, overlap -> error and PSNR; yields after every figure."""
     image, truth = degrade(name)
-    picture = Picture((image.clip(0, 1) * PEAK).round().astype(np.uint16))
+    image = (image.clip(0, 1) * PEAK).round().astype(np.uint16)
     wanted = {'default': (None, None)} | {str(overlap): (TILE, overlap) for overlap in OVERLAPS}
     if wanted.keys() <= known.keys():
         return
-    whole = build(name, folder, max(image.shape), 0)(picture).pixels / PEAK
+    whole = build(name, folder, max(image.shape), 0)(image) / PEAK
     for key, (tile, overlap) in wanted.items():
         if key in known:
             continue
         restorer = build(name, folder, tile, overlap)
-        tiled = restorer(picture).pixels / PEAK
+        tiled = restorer(image) / PEAK
         known[key] = {
             'tile': restorer.tile,
             'overlap': restorer.overlap,
@@ -105,13 +97,13 @@ def measure(name: str, folder: Path, known: dict[str, dict[str, float]]) -> Iter
 
 
 def measure_borders(name: str, folder: Path, known: dict[str, dict[str, float]]) -> Iterator[None]:
-    """Fill in the PSNR of a whole image by the border that it is given; yields after every figure."""
+    """Measure the missing PSNRs of a whole image by width of the border; yields after every figure."""
     image, truth = degrade(name)
-    picture = Picture((image.clip(0, 1) * PEAK).round().astype(np.uint16))
+    image = (image.clip(0, 1) * PEAK).round().astype(np.uint16)
     for border in BORDERS:
         key = f'border {border}'
         if key not in known:
-            whole = build(name, folder, max(image.shape), 0, border)(picture).pixels / PEAK
+            whole = build(name, folder, max(image.shape), 0, border)(image) / PEAK
             known[key] = {'psnr': psnr(whole, truth), 'psnr_inner': psnr(whole[INNER, INNER], truth[INNER, INNER])}
             print(name, key, known[key], flush=True)
             yield
@@ -135,7 +127,7 @@ def plot(results: dict[str, dict[str, dict[str, float]]], path: Path) -> None:
     for name, figures in results.items():
         points = [figures[str(overlap)] for overlap in OVERLAPS if str(overlap) in figures]
         overlaps = [point['overlap'] for point in points]
-        # An error of nothing has no place on a logarithmic axis: it is drawn at half a step of the 16 bits.
+        # An error of 0 has no place on a logarithmic axis: it is drawn at half a step of the 16 bits.
         left.semilogy(overlaps, [max(point['rms'], 0.5 * 255 / PEAK) for point in points], marker='o', label=name)
         right.plot(overlaps, [point['psnr_change'] for point in points], marker='o', label=name)
     left.set(xlabel='overlap, input pixels', ylabel='RMS of tiled - whole, of 255', title='seam error')
@@ -148,7 +140,7 @@ def plot(results: dict[str, dict[str, dict[str, float]]], path: Path) -> None:
 
 
 def tables(results: dict[str, dict[str, dict[str, float]]]) -> dict[str, str]:
-    """The sections of docs/restore.md that hold figures: name -> Markdown."""
+    """Return the sections of docs/restore.md that hold figures: name -> Markdown."""
     seams = [
         '![Seam error and change of PSNR over the overlap](seams.svg)\n',
         '| network | tile, overlap | tiles | RMS, of 255 | largest, of 255 | PSNR of whole, dB | change, dB |',

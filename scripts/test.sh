@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Install into .venv-test, then lint and test.
-#   bash scripts/test.sh [PYTEST ARGUMENTS]
+# Install into .venv-test, then check style, layers and types, and test.
+#   bash scripts/test.sh [PYTEST ARGUMENTS]        (-m 'not slow' leaves out the long tests)
 # Tests on the public test images and released weights run where CONVERSE_BASICSR_DATA names their folder.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -10,5 +10,7 @@ export PATH=$PWD/.venv-test/bin:$PATH
 
 ruff check .
 ruff format --check .
+lint-imports
+mypy
 # The suite runs many tiny networks: one thread each is faster than several that wait for each other.
 OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} python -m pytest "$@"

@@ -1,3 +1,4 @@
+import contextlib
 import logging
 import os
 import signal
@@ -9,14 +10,65 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import torch
 import yaml
-from tiny_run import smooth_image, write_lmdb
+from tiny_run import smooth_image, tiny_options, write_lmdb
 
-SCALE = 4
+ON_DEVICE = {'archs', 'blocks', 'ops', 'surgery'}
+"""Folders of tests that make their tensors and modules on the device under test."""
+RUNS_ON_DEVICE = {'models', 'surgery'}
+"""Folders of tests whose whole runs of BasicSR are on the device under test; all other runs are on the CPU."""
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts what it puts into the background so, and the commands that tests interrupt would inherit it.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    default = os.environ.get('CONVERSE_BASICSR_TEST_DEVICE') or 'cpu'
+    parser.addoption('--device', default=default, help=f'device of the tests of networks, such as cuda ({default})')
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    try:
+        torch.ones(1, device=config.getoption('--device')).sum().item()
+    except (AssertionError, RuntimeError) as error:  # torch without CUDA raises the former
+        reason = str(error).partition('\n')[0]
+        raise pytest.UsageError(f'--device {config.getoption("--device")} cannot be used: {reason}') from error
+
+
+@pytest.fixture(scope='session')
+def device(pytestconfig: pytest.Config) -> torch.device:
+    """The device that ``--device`` or the environment variable CONVERSE_BASICSR_TEST_DEVICE names; else the CPU."""
+    return torch.device(pytestconfig.getoption('--device'))
+
+
+@pytest.fixture(scope='session')
+def num_gpu(device: torch.device) -> int:
+    """The ``num_gpu`` of option files for runs on the device under test."""
+    return int(device.type == 'cuda')
+
+
+@pytest.fixture(autouse=True)
+def _on_device(request: pytest.FixtureRequest, device: torch.device) -> Iterator[None]:
+    """Make tensors and modules on the device under test, and let it compute as exactly as it can.
+
+    Not in whole runs of BasicSR, whose data sets and loaders work on the CPU.
+    """
+    with contextlib.ExitStack() as stack:
+        if device.type == 'cuda':
+            exact = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False)
+            stack.enter_context(exact)
+        if device.type != 'cpu' and request.path.parent.name in ON_DEVICE and 'basicsr' not in request.fixturenames:
+            stack.enter_context(device)
+        yield
+
+
+@pytest.fixture
+def cpu_only(device: torch.device) -> None:
+    """Skip a test of what happens on the CPU alone."""
+    if device.type != 'cpu':
+        pytest.skip(f'tests what is done on the CPU alone, and --device is {device}')
 
 
 @pytest.fixture(autouse=True)
@@ -56,51 +108,9 @@ def pairs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run_options(pairs: Path) -> dict[str, Any]:
+def run_options(request: pytest.FixtureRequest, pairs: Path, num_gpu: int) -> dict[str, Any]:
     """Options of a training run that takes a second: 4 iterations of a tiny Converse-SRResNet from LMDB."""
-    return {
-        'name': 'tiny',
-        'model_type': 'SRModel',
-        'scale': SCALE,
-        'num_gpu': 'auto',
-        'manual_seed': 0,
-        'datasets': {
-            'train': {
-                'name': 'train',
-                'type': 'PairedImageDataset',
-                'dataroot_gt': str(pairs / 'gt.lmdb'),
-                'dataroot_lq': str(pairs / 'lq.lmdb'),
-                'io_backend': {'type': 'lmdb'},
-                'gt_size': 16,
-                'use_hflip': True,
-                'use_rot': True,
-                'num_worker_per_gpu': 0,
-                'batch_size_per_gpu': 2,
-                'dataset_enlarge_ratio': 1,
-            },
-            'val': {
-                'name': 'val',
-                'type': 'PairedImageDataset',
-                'dataroot_gt': str(pairs / 'val_gt'),
-                'dataroot_lq': str(pairs / 'val_lq'),
-                'io_backend': {'type': 'disk'},
-            },
-        },
-        'network_g': {'type': 'ConverseSRResNet', 'num_feat': 4, 'num_block': 1, 'upscale': SCALE},
-        'path': {'pretrain_network_g': None, 'resume_state': None},
-        'train': {
-            'optim_g': {'type': 'Adam', 'lr': 1e-3},
-            'scheduler': {'type': 'MultiStepLR', 'milestones': [1000]},
-            'total_iter': 4,
-            'pixel_opt': {'type': 'L1Loss'},
-        },
-        'val': {
-            'val_freq': 100,
-            'save_img': False,
-            'metrics': {'psnr': {'type': 'calculate_psnr_uint8', 'crop_border': 4, 'test_y_channel': True}},
-        },
-        'logger': {'print_freq': 1, 'save_checkpoint_freq': 2, 'use_tb_logger': False},
-    }
+    return tiny_options(pairs, num_gpu if request.path.parent.name in RUNS_ON_DEVICE else 0)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ spandrel = pytest.importorskip('spandrel', reason='spandrel is not installed')
 
 import converse_basicsr  # noqa: E402
 from converse_basicsr import archs  # noqa: E402
+from converse_basicsr.checkpoints import files  # noqa: E402
 
 # name -> arguments, scale
 NETWORKS: dict[str, tuple[dict[str, Any], int]] = {
@@ -68,6 +69,46 @@ def test_what_is_not_ours_is_left_to_spandrel(loader: Any) -> None:
     ours = [support for support in loader.registry if support.architecture.id.startswith('converse_basicsr.')]
     assert len(ours) == len(NETWORKS)
     assert not any(support.detect(state) or support.detect({'epoch': 3}) for support in ours)
+
+
+TWIN = {'num_feat': 4, 'num_block': 1, 'operator': 'convtranspose', 'padding_mode': 'reflect'}
+
+
+@pytest.mark.parametrize('suffix', files.SUFFIXES)
+@pytest.mark.parametrize('keys', [('params',), ('params', 'params_ema')], ids=len)
+def test_the_network_that_a_file_states_is_built(tmp_path: Path, suffix: str, keys: tuple[str, ...]) -> None:
+    torch.manual_seed(0)
+    net, path = archs.ConverseDnCNN(**TWIN).eval(), tmp_path / f'net{suffix}'
+    files.write({**{key: net.state_dict() for key in keys}, 'network_g': {'type': 'ConverseDnCNN', **TWIN}}, path)
+    loaded = converse_basicsr.spandrel.load_from_file(path, device='cpu').eval()
+    assert (loaded.architecture.name, loaded.scale, loaded.input_channels, loaded.tags) == (
+        'ConverseDnCNN',
+        1,
+        1,
+        ['4nf', '1nb'],
+    )
+    x = torch.rand(1, 1, 16, 17)
+    with torch.no_grad():
+        assert torch.equal(loaded(x), net(x).clamp(0, 1))
+
+
+def test_files_that_state_nothing_are_recognised(tmp_path: Path) -> None:
+    for name, (options, scale) in NETWORKS.items():
+        net = getattr(archs, name)(**options)
+        torch.save({'params': net.state_dict()}, tmp_path / 'net.pth')
+        loaded = converse_basicsr.spandrel.load_from_file(tmp_path / 'net.pth')
+        assert (type(loaded.model), loaded.scale) == (type(net), scale)
+    torch.save({'params': {'weight': torch.rand(3)}}, tmp_path / 'net.pth')
+    with pytest.raises(spandrel.UnsupportedModelError):
+        converse_basicsr.spandrel.load_from_file(tmp_path / 'net.pth')
+
+
+@pytest.mark.parametrize('wrong', [{'num_feat': 5}, {'num_fet': 4}])
+def test_a_file_that_states_another_network_than_its_weights_is_refused(tmp_path: Path, wrong: dict[str, int]) -> None:
+    path, section = tmp_path / 'net.pth', {'type': 'ConverseDnCNN', **TWIN, **wrong}
+    files.write({'params': archs.ConverseDnCNN(**TWIN).state_dict(), 'network_g': section}, path)
+    with pytest.raises(ValueError, match=r'weights must fit ConverseDnCNN, which .* states, got: '):
+        converse_basicsr.spandrel.load_from_file(path)
 
 
 def test_released_weights(shared_data: Path, loader: Any) -> None:

@@ -1,4 +1,4 @@
-"""The networks of the paper, their twins and baselines. They know torch only: ``register`` makes BasicSR know them."""
+"""The networks of the paper, their twins and baselines, on torch alone; ``register`` adds them to BasicSR."""
 
 from converse_basicsr.archs.converse_dncnn import ConverseDnCNN
 from converse_basicsr.archs.converse_srresnet import ConverseSRResNet

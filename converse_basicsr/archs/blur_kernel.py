@@ -1,10 +1,10 @@
-"""The check of the blur kernels that the non-blind networks are given."""
+"""The check of the blur kernels that the non-blind networks take."""
 
 import torch
 
 
 def check_kernel(kernel: torch.Tensor, batch: int, size: int | None = None) -> None:
-    """Raise ValueError unless ``kernel`` is one blur kernel, or one a sample, of side ``size`` where that is given."""
+    """Raise ValueError unless ``kernel`` is one blur kernel, or one per sample, of side ``size`` if that is given."""
     fits = kernel.ndim == 4 and kernel.shape[0] in (1, batch) and kernel.shape[1] == 1
     if not fits or (size is not None and kernel.shape[-2:] != (size, size)):
         side = ('kh', 'kw') if size is None else (size, size)

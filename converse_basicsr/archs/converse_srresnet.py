@@ -1,4 +1,4 @@
-"""Converse-SRResNet: single-image super-resolution with reverse convolutions in the body and as upsampler."""
+"""Converse-SRResNet: single-image super-resolution with reverse convolutions in the body and the upsamplers."""
 
 from functools import partial
 
@@ -6,33 +6,34 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from converse_basicsr.archs.reach import Reach
 from converse_basicsr.archs.upscale import build_upsampler, upscale_steps
-from converse_basicsr.blocks import ConverseBlock, gelu
+from converse_basicsr.blocks import ConverseBlock, gelu, stack
 from converse_basicsr.blocks.checks import check_positive
 
 
 class ConverseSRResNet(nn.Module):
     """SRResNet made of Converse blocks, upsampling by reverse convolution; Conv- and ConvT-SRResNet by ``operator``.
 
-    A 1x1 convolution and GELU, ``num_block`` blocks, an upsampler a step (one block, the operator with
-    ``kernel_size = scale``, GELU), one block and GELU at the high resolution, a 1x1 convolution without bias, and the
-    bilinearly upsampled input added. Scale 4 takes two steps of 2, scales 2 and 3 one step.
+    A 1x1 convolution and GELU; ``num_block`` blocks; one upsampler per step (one block, the operator with
+    ``kernel_size = scale``, GELU); one block and GELU at the high resolution; a 1x1 convolution without bias. The
+    bilinearly upsampled input is added. Scale 4 takes two steps of 2, scales 2 and 3 one step.
 
     Args:
         num_in_ch: Channels of the input.
-        num_out_ch: Channels of the output; it must equal ``num_in_ch``, whose upsampling is added.
-        num_feat: Channels C between (2C inside the blocks).
+        num_out_ch: Channels of the output; equal to ``num_in_ch``, since the upsampled input is added.
+        num_feat: Channels C of the features (2C inside the blocks).
         num_block: Blocks at the low resolution.
         kernel_size: Side of the kernels in the blocks.
         upscale: Scale, 2, 3 or 4.
-        operator: ``converse``, ``conv`` or ``convtranspose``, in the blocks and in the upsamplers. The last two are
-            this package's reading in the upsamplers: nearest upsampling and a depthwise convolution, or a depthwise
-            transposed convolution with the scale as its stride.
-        padding: Width of the border before the blocks' reverse convolutions; None for ``kernel_size - 1``.
+        operator: ``converse``, ``conv`` or ``convtranspose``, in the blocks and in the upsamplers. The paper does not
+            describe the upsamplers of the last two; here they are nearest-neighbour upsampling and a depthwise
+            convolution, or a depthwise transposed convolution with the scale as its stride.
+        padding: Width of the border that the blocks' reverse convolutions add; None for ``kernel_size - 1``.
         padding_mode: ``circular``, ``constant``, ``reflect`` or ``replicate``.
-        kernel_init: Start of the reverse convolutions' kernels (see ``Converse2D``); None for its default.
-        lam_init: Start of lam in the blocks' reverse convolutions; None for its default. That of the upsamplers starts
-            at its default, above 1e-3.
+        kernel_init: Initialisation of the reverse convolutions' kernels (see ``Converse2D``); None for its default.
+        lam_init: Initial lam of the blocks' reverse convolutions; None for its default. The upsamplers' lam always
+            starts at its default, above 1e-3.
 
     Shape:
         - Input: ``(N, num_in_ch, H, W)``, RGB in [0, 1].
@@ -48,6 +49,8 @@ class ConverseSRResNet(nn.Module):
         >>> ConverseSRResNet(num_block=2, num_feat=8, upscale=3)(torch.rand(1, 3, 16, 12)).shape
         torch.Size([1, 3, 48, 36])
     """
+
+    reach = Reach(spans_image=True)
 
     def __init__(
         self,
@@ -65,18 +68,29 @@ class ConverseSRResNet(nn.Module):
         lam_init: float | None = None,
     ) -> None:
         super().__init__()
-        check_positive(num_in_ch=num_in_ch, num_feat=num_feat, num_block=num_block)
+        check_positive(num_in_ch=num_in_ch, num_feat=num_feat)
         if num_out_ch != num_in_ch:
             raise ValueError(f'num_out_ch must be num_in_ch ({num_in_ch}), got {num_out_ch}')
         self.upscale = upscale
         self.steps = upscale_steps(upscale)
-        options = {'operator': operator, 'padding_mode': padding_mode, 'kernel_init': kernel_init}
-        block = partial(ConverseBlock, num_feat, kernel_size=kernel_size, padding=padding, lam_init=lam_init, **options)
+        block = partial(
+            ConverseBlock,
+            num_feat,
+            kernel_size=kernel_size,
+            operator=operator,
+            padding=padding,
+            padding_mode=padding_mode,
+            kernel_init=kernel_init,
+            lam_init=lam_init,
+        )
+        upsampler = partial(
+            build_upsampler, num_feat, operator=operator, padding_mode=padding_mode, kernel_init=kernel_init
+        )
         self.conv_first = nn.Conv2d(num_in_ch, num_feat, 1)
-        self.conv_body = nn.Sequential(*(block() for _ in range(num_block)))
+        self.conv_body = stack(num_block, block)
         for i, step in enumerate(self.steps, 1):
             self.add_module(f'upconv{i}', block())
-            self.add_module(f'up{i}', build_upsampler(num_feat, scale=step, **options))
+            self.add_module(f'up{i}', upsampler(scale=step))
         self.conv_hres = block()
         self.conv_last = nn.Conv2d(num_feat, num_out_ch, 1, bias=False)
 

@@ -1,36 +1,38 @@
 """Converse-up SRResNet: SRResNet with the reverse convolution as its upsampler."""
 
+from functools import partial
+
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from converse_basicsr.archs.residual_block import ResidualBlock, init_residual_conv
 from converse_basicsr.archs.upscale import build_upsampler, upscale_steps
-from converse_basicsr.blocks import gelu
+from converse_basicsr.blocks import gelu, stack
 from converse_basicsr.blocks.checks import check_positive
 
-# Slope of SRResNet's leaky ReLU in BasicSR's MSRResNet, the baseline this network is compared with.
+# Slope of the leaky ReLU in BasicSR's MSRResNet, the baseline that this network is compared with.
 LEAKY_SLOPE = 0.1
 
 
 class ConverseUpSRResNet(nn.Module):
-    """SRResNet without normalisation whose PixelShuffle steps became 3x3 convolution, operator and GELU.
+    """SRResNet without normalisation, each PixelShuffle step replaced by 3x3 convolution, operator and GELU.
 
-    The rest is BasicSR's ``MSRResNet``, by its key names as well: ``conv_first``, ``body``, ``conv_hr``, ``conv_last``,
-    and the bilinearly upsampled input added.
+    The rest is BasicSR's ``MSRResNet``, with the same keys ``conv_first``, ``body``, ``conv_hr`` and ``conv_last``; the
+    bilinearly upsampled input is added.
 
     Args:
         num_in_ch: Channels of the input.
-        num_out_ch: Channels of the output; it must equal ``num_in_ch``, whose upsampling is added.
-        num_feat: Channels C between.
+        num_out_ch: Channels of the output; equal to ``num_in_ch``, since the upsampled input is added.
+        num_feat: Channels C of the features.
         num_block: Residual blocks.
         upscale: Scale, 2, 3 or 4; 4 takes two steps of 2.
         operator: ``converse``, ``conv`` or ``convtranspose``, with ``kernel_size = scale`` in each step.
-        padding_mode: Border of the operator: ``circular``, ``constant``, ``reflect`` or ``replicate``. Without effect
+        padding_mode: Border of the operator: ``circular``, ``constant``, ``reflect`` or ``replicate``. It has no effect
             where kernels stay within the block of their sample: at scales 2 and 4 with ``converse`` and
             ``convtranspose``.
-        kernel_init: Start of the reverse convolutions' kernels (see ``Converse2D``); None for its default.
-        lam_init: Start of the reverse convolutions' lam, above 1e-3; None for its default.
+        kernel_init: Initialisation of the reverse convolutions' kernels (see ``Converse2D``); None for its default.
+        lam_init: Initial lam of the reverse convolutions, above 1e-3; None for its default.
 
     Shape:
         - Input: ``(N, num_in_ch, H, W)``, RGB in [0, 1].
@@ -61,13 +63,13 @@ class ConverseUpSRResNet(nn.Module):
         lam_init: float | None = None,
     ) -> None:
         super().__init__()
-        check_positive(num_in_ch=num_in_ch, num_feat=num_feat, num_block=num_block)
+        check_positive(num_in_ch=num_in_ch, num_feat=num_feat)
         if num_out_ch != num_in_ch:
             raise ValueError(f'num_out_ch must be num_in_ch ({num_in_ch}), got {num_out_ch}')
         self.upscale = upscale
         self.steps = upscale_steps(upscale)
         self.conv_first = init_residual_conv(nn.Conv2d(num_in_ch, num_feat, 3, padding=1))
-        self.body = nn.Sequential(*(ResidualBlock(num_feat) for _ in range(num_block)))
+        self.body = stack(num_block, partial(ResidualBlock, num_feat))
         for i, step in enumerate(self.steps, 1):
             self.add_module(f'upconv{i}', init_residual_conv(nn.Conv2d(num_feat, num_feat, 3, padding=1)))
             up = build_upsampler(

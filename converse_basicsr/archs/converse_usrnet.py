@@ -6,6 +6,7 @@ from torch import nn
 
 from converse_basicsr.archs.blur_kernel import check_kernel
 from converse_basicsr.archs.converse_prior import ConversePrior
+from converse_basicsr.archs.reach import Reach
 from converse_basicsr.blocks.checks import check_positive
 from converse_basicsr.blocks.depthwise import depthwise_conv, depthwise_conv_transpose
 from converse_basicsr.blocks.gelu import gelu
@@ -18,7 +19,7 @@ DATA_EPS = 1e-3
 
 
 class KernelNet(nn.Module):
-    """Blur kernel to kernels in feature space: three fully connected layers with GELU between them.
+    """Predict kernels in feature space from the blur kernel: three fully connected layers with GELU between them.
 
     Args:
         kernel_size: Side k of the blur kernel and of the predicted ones.
@@ -36,7 +37,7 @@ class KernelNet(nn.Module):
         self.fc1 = nn.Linear(kernel_size**2, num_hidden)
         self.fc2 = nn.Linear(num_hidden, num_hidden)
         self.fc3 = nn.Linear(num_hidden, num_kernel_feat * kernel_size**2)
-        # Before training: the kernel that blurs nothing, whatever the blur.
+        # Before training it predicts the kernel that blurs nothing, whatever the blur kernel is.
         nn.init.zeros_(self.fc3.weight)
         nn.init.zeros_(self.fc3.bias)
         with torch.no_grad():
@@ -50,13 +51,13 @@ class KernelNet(nn.Module):
 
 @torch.no_grad()
 def _init_mean(conv: nn.Conv2d) -> None:
-    """Start a 1x1 convolution as weighted means of its inputs: random weights that sum to 1, no bias."""
+    """Initialise a 1x1 convolution as weighted means of its inputs: random weights that sum to 1, zero bias."""
     conv.weight += (1 - conv.weight.sum(1, keepdim=True)) / conv.in_channels
-    nn.init.zeros_(conv.bias)
+    nn.init.zeros_(conv.get_parameter('bias'))
 
 
 class ConverseDataStep(nn.Module):
-    """Reverse convolution with given kernels and one learned lam a channel, without a border.
+    """Reverse convolution with given kernels and one learned lam per channel, without a border.
 
     The parameter ``alpha`` is the logit of lam: ``lam = sigmoid(alpha - 9) + 1e-3``.
 
@@ -80,11 +81,11 @@ class ConverseDataStep(nn.Module):
 class DepthwiseDataStep(nn.Module):
     """The data step of Conv-USRNet: a depthwise convolution with given kernels, circular, without parameters.
 
-    The paper does not describe it; this is the package's reading: nearest upsampling (where scale is above 1) and a
-    convolution, or one transposed convolution with the scale as its stride.
+    The paper does not describe it. Here it is nearest-neighbour upsampling (where scale is above 1) and a convolution,
+    or a transposed convolution with the scale as its stride.
 
     Args:
-        transposed: Whether to convolve transposed.
+        transposed: Whether to use the transposed convolution.
 
     Shape:
         - Input: ``(N, C, H, W)`` with kernels ``(N or 1, C, k, k)``.
@@ -112,13 +113,13 @@ class DepthwiseDataStep(nn.Module):
 class ConverseUSRNet(nn.Module):
     """Unfolding network in feature space; Conv- and ConvT-USRNet by ``operator``.
 
-    A 1x1 convolution lifts the image to ``num_feat`` channels. Each iteration then reverses the blur with kernels of
-    its own (``kernelnet`` predicts ``num_kernel_feat`` kernels from the blur kernel, a 1x1 convolution an iteration
-    mixes them into one a channel) and applies the prior, whose weights all iterations share. A 1x1 convolution leads
-    back. Only the first iteration upsamples by the scale.
+    A 1x1 convolution maps the image to ``num_feat`` channels. Each iteration then reverses the blur with kernels of its
+    own and applies the prior, whose weights all iterations share. For the kernels, ``kernelnet`` predicts
+    ``num_kernel_feat`` of them from the blur kernel, and a 1x1 convolution per iteration mixes these into one per
+    channel. A last 1x1 convolution maps the features to the image. Only the first iteration upsamples by the scale.
 
-    At the start all predicted kernels are the one that blurs nothing and the blocks' gains are zero, so that nothing is
-    reversed and training need not first undo what random kernels did.
+    At the start all predicted kernels are the one that blurs nothing, and the blocks' gains are zero. So nothing is
+    reversed, and training does not have to undo first what random kernels did.
 
     Convention: the blur kernel's centre is tap ``(k // 2, k // 2)``, the blur a true convolution with it; the kernel
     sums to 1 and is not flipped.
@@ -126,18 +127,18 @@ class ConverseUSRNet(nn.Module):
     Args:
         num_in_ch: Channels of the input.
         num_out_ch: Channels of the output.
-        num_feat: Channels C between (2C inside the blocks).
+        num_feat: Channels C of the features (2C inside the blocks).
         num_block: Blocks in the prior.
         num_iter: Number of iterations.
         kernel_size: Side of the kernels in the blocks.
         blur_kernel_size: Side of the blur kernels.
-        num_kernel_feat: Kernels that ``kernelnet`` predicts.
-        num_hidden: Width of ``kernelnet``.
+        num_kernel_feat: Number of kernels that ``kernelnet`` predicts.
+        num_hidden: Width of the hidden layers of ``kernelnet``.
         operator: ``converse``, ``conv`` or ``convtranspose``, in the blocks and in the data step.
-        padding: Width of the border before the blocks' reverse convolutions; None for ``kernel_size - 1``.
+        padding: Width of the border that the blocks' reverse convolutions add; None for ``kernel_size - 1``.
         padding_mode: Border of the blocks: ``circular``, ``constant``, ``reflect`` or ``replicate``.
-        kernel_init: Start of the blocks' kernels (see ``Converse2D``); None for its default.
-        lam_init: Start of the blocks' lam; None for its default. The data step's lam starts at its released value.
+        kernel_init: Initialisation of the blocks' kernels (see ``Converse2D``); None for its default.
+        lam_init: Initial lam of the blocks; None for its default. The data step's lam always starts with a zero logit.
 
     Shape:
         - Input: x ``(N, num_in_ch, H, W)``, RGB in [0, 1]; kernel ``(N or 1, 1, k, k)``.
@@ -155,6 +156,8 @@ class ConverseUSRNet(nn.Module):
         >>> net(torch.rand(2, 3, 12, 10), kernel, scale=2).shape
         torch.Size([2, 3, 24, 20])
     """
+
+    reach = Reach(overlap=96, border=32, spans_image=True)
 
     def __init__(
         self,
@@ -187,9 +190,10 @@ class ConverseUSRNet(nn.Module):
         check_operator(operator)
         self.blur_kernel_size = blur_kernel_size
         self.kernelnet = KernelNet(blur_kernel_size, num_hidden=num_hidden, num_kernel_feat=num_kernel_feat)
-        self.convs = nn.ModuleList(nn.Conv2d(num_kernel_feat, num_feat, 1) for _ in range(num_iter))
-        for conv in self.convs:
+        convs = [nn.Conv2d(num_kernel_feat, num_feat, 1) for _ in range(num_iter)]
+        for conv in convs:
             _init_mean(conv)
+        self.convs = nn.ModuleList(convs)
         self.conv1 = nn.Conv2d(num_in_ch, num_feat, 1)
         self.d = (
             ConverseDataStep(num_feat)
@@ -225,7 +229,7 @@ class ConverseUSRNet(nn.Module):
         """
         check_positive(scale=scale)
         check_kernel(kernel, x.shape[0], self.blur_kernel_size)
-        # A few thousand numbers decide what is reversed everywhere: they are worth full precision under autocast.
+        # A few thousand numbers decide what is reversed everywhere: full precision costs little, under autocast too.
         with torch.autocast(x.device.type, enabled=False):
             kernels = self.kernelnet(kernel.to(self.kernelnet.fc1.weight.dtype))
             kernels = [conv(kernels) for conv in self.convs]

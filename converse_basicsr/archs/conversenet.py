@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from converse_basicsr.archs.converse_prior import ConversePrior
+from converse_basicsr.archs.reach import Reach
 from converse_basicsr.blocks.checks import check_positive
 
 
@@ -13,15 +14,15 @@ class ConverseNet(nn.Module):
     Args:
         num_in_ch: Channels of the input.
         num_out_ch: Channels of the output.
-        num_feat: Channels C between (2C inside the blocks).
+        num_feat: Channels C of the features (2C inside the blocks).
         num_block: Blocks in the stack.
-        num_iter: How often the stack is applied; it adds no parameters.
+        num_iter: How many times the stack is applied; more add no parameters.
         kernel_size: Side of the kernels in the blocks.
         operator: ``converse``, ``conv`` or ``convtranspose``.
-        padding: Width of the border before the reverse convolutions; None for ``kernel_size - 1``.
+        padding: Width of the border that the reverse convolutions add; None for ``kernel_size - 1``.
         padding_mode: ``circular``, ``constant``, ``reflect`` or ``replicate``.
-        kernel_init: Start of the reverse convolutions' kernels (see ``Converse2D``); None for its default.
-        lam_init: Start of the reverse convolutions' lam; None for its default.
+        kernel_init: Initialisation of the reverse convolutions' kernels (see ``Converse2D``); None for its default.
+        lam_init: Initial lam of the reverse convolutions; None for its default.
 
     Shape:
         - Input: ``(N, num_in_ch, H, W)``, RGB in [0, 1].
@@ -37,6 +38,9 @@ class ConverseNet(nn.Module):
         >>> ConverseNet(num_block=2, num_feat=8, num_iter=2)(torch.rand(1, 3, 13, 10)).shape
         torch.Size([1, 3, 13, 10])
     """
+
+    # Every pixel depends noticeably on every other, so the fewer tiles the better.
+    reach = Reach(tile=752, overlap=96, spans_image=True)
 
     def __init__(
         self,

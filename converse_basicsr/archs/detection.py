@@ -1,12 +1,12 @@
 """Recognise a network by the keys and shapes of its state dict.
 
-What no shape tells is assumed and named (:attr:`Architecture.assumed`):
+What the shapes do not tell is assumed and listed in :attr:`Architecture.assumed`:
 
 - ``operator``: ``conv`` and ``convtranspose`` hold the same parameters; ``conv`` is assumed.
 - ``padding`` and ``padding_mode`` of the operators: the network's defaults, with which the released weights were made.
-- ``num_iter`` of ``ConverseNet``, whose iterations share their weights.
+- ``num_iter`` of ``ConverseNet``, whose iterations share their weights: its default.
 
-``kernel_init`` and ``lam_init`` are never named: they are the start of parameters that a checkpoint replaces. The
+``kernel_init`` and ``lam_init`` are never listed: they initialise parameters that a checkpoint replaces. The
 ``scale`` of ``ConverseUSRNet`` and ``USRNet`` is an argument of ``forward``.
 """
 
@@ -29,7 +29,7 @@ class Architecture:
     Attributes:
         type: Its name in BasicSR's registry.
         options: The arguments that the shapes tell.
-        assumed: The arguments that matter and that they do not tell, with the values taken for them.
+        assumed: The other arguments that have an effect, with the values assumed for them.
     """
 
     type: str
@@ -45,17 +45,17 @@ class Architecture:
 def detect(state_dict: Mapping[str, torch.Tensor]) -> Architecture:
     """Find the network that a state dict belongs to: one of ``converse_basicsr.archs`` or BasicSR's ``MSRResNet``.
 
-    The keys choose the network, the shapes its arguments, and a network built from these must have the very keys and
-    shapes of the state dict (``MSRResNet`` is BasicSR's to build, so it is not compared here).
+    The keys tell the network and the shapes its arguments. A network built from these must have exactly the keys and
+    shapes of the state dict (not checked for ``MSRResNet``, which BasicSR builds).
 
     Args:
         state_dict: Parameters and buffers by name, without a ``module.`` prefix.
 
     Returns:
-        The network, its arguments, and what had to be assumed.
+        The network, its arguments, and those that had to be assumed.
 
     Raises:
-        ValueError: If it belongs to none of them.
+        ValueError: If it belongs to none of them, or does not fit the one that it looks like.
 
     Example:
         >>> net = archs.ConverseNet(num_feat=8, num_block=2, kernel_size=5)
@@ -97,20 +97,20 @@ def _check_fit(architecture: Architecture, shapes: Shapes) -> None:
 
 
 def _count(shapes: Shapes, prefix: str) -> int:
-    """Length of the ``ModuleList`` or ``Sequential`` of that name."""
+    """Length of the ``ModuleList`` or ``Sequential`` named ``prefix``."""
     start = len(prefix) + 1
     return 1 + max(int(key[start:].split('.')[0]) for key in shapes if key.startswith(f'{prefix}.'))
 
 
 def _is_converse(shapes: Shapes, operator: str) -> bool:
-    """Whether the operator of that name is the reverse convolution: lam has four axes, a twin's bias one."""
+    """Whether an operator is the reverse convolution: its bias has four axes, that of a twin one."""
     return len(shapes[f'{operator}.bias']) == 4
 
 
 def _with_border(
     name: str, options: dict[str, Any], converse: bool, *, padding: bool, padding_mode: bool = True, **assumed: Any
 ) -> Architecture:
-    """Complete the arguments by the operator, and by what is assumed about it."""
+    """Add the operator to the arguments, and what is assumed about it."""
     defaults = inspect.signature(getattr(archs, name)).parameters
     if converse:
         options = {**options, 'operator': 'converse'}
@@ -141,7 +141,7 @@ def _read_converse_dncnn(name: str, shapes: Shapes) -> Architecture:
 
 
 def _upscale(shapes: Shapes) -> int:
-    """A step's kernel is as large as its scale."""
+    """The scale, from the upsamplers' kernels: each is as large as the scale of its step."""
     side = shapes['up1.weight'][-1]
     return side * shapes['up2.weight'][-1] if 'up2.weight' in shapes else side
 
@@ -157,7 +157,7 @@ def _read_converse_up_srresnet(name: str, shapes: Shapes) -> Architecture:
     options |= {'num_feat': shapes['conv_first.weight'][0], 'num_block': _count(shapes, 'body')}
     options['upscale'] = _upscale(shapes)
     converse = _is_converse(shapes, 'up1')
-    # Kernels of two taps stay within the block of their sample, so that nothing lies beyond a border.
+    # Reverse convolutions with 2 x 2 kernels stay within the block of their sample: the padding has no effect.
     return _with_border(name, options, converse, padding=False, padding_mode=not converse or options['upscale'] == 3)
 
 
@@ -181,7 +181,7 @@ def _read_converse_usrnet(name: str, shapes: Shapes) -> Architecture:
 
 def _read_dncnn(name: str, shapes: Shapes) -> Architecture:
     convolutions = [key for key, shape in shapes.items() if key.endswith('.weight') and len(shape) == 4]
-    options = _channels(shapes, 'model.0', f'model.{_count(shapes, "model") - 1}')
+    options: dict[str, Any] = {**_channels(shapes, 'model.0', f'model.{_count(shapes, "model") - 1}')}
     options |= {
         'num_feat': shapes['model.0.weight'][0],
         'num_layer': len(convolutions),
@@ -195,7 +195,7 @@ def _read_usrnet(name: str, shapes: Shapes) -> Architecture:
     return Architecture(
         name,
         {
-            'num_in_ch': num_in_ch - 1,  # one more holds the noise level
+            'num_in_ch': num_in_ch - 1,  # the prior has one more, for the noise level
             'num_out_ch': shapes['p.tail.weight'][0],
             'num_feat': num_feat,
             'num_block': _count(shapes, 'p.body'),
@@ -208,12 +208,12 @@ def _read_usrnet(name: str, shapes: Shapes) -> Architecture:
 def _read_msrresnet(name: str, shapes: Shapes) -> Architecture:
     num_feat = shapes['conv_first.weight'][0]
     options = _channels(shapes, 'conv_first', 'conv_last') | {'num_feat': num_feat, 'num_block': _count(shapes, 'body')}
-    # PixelShuffle's channels: 4 and 4 a step for scale 4, else the square of the scale.
+    # Channels per feature that PixelShuffle takes: 4 in each of the two steps of scale 4, else the square of the scale.
     shuffled = shapes['upconv1.weight'][0] // num_feat
     return Architecture(name, {**options, 'upscale': 4 if 'upconv2.weight' in shapes else round(shuffled**0.5)})
 
 
-# Name -> keys that only this network has among these, in this order, and what reads its arguments.
+# Network -> keys that together tell it from all networks after it, and the function that reads its arguments.
 _NETWORKS: dict[str, tuple[tuple[str, ...], Callable[[str, Shapes], Architecture]]] = {
     'ConverseDnCNN': (('m_head.0.weight', 'm_body.0.conv1.3.weight'), _read_converse_dncnn),
     'ConverseSRResNet': (('conv_body.0.conv1.3.weight', 'conv_hres.conv1.3.weight'), _read_converse_srresnet),

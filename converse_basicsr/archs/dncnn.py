@@ -13,11 +13,11 @@ class DnCNN(nn.Module):
 
     Args:
         num_in_ch: Channels of the input.
-        num_out_ch: Channels of the output; it must equal ``num_in_ch``, since the prediction is subtracted.
-        num_feat: Channels between.
+        num_out_ch: Channels of the output; equal to ``num_in_ch``, since the prediction is subtracted.
+        num_feat: Channels of the features.
         num_layer: Number of convolutions, 17 for a fixed noise level.
-        norm: ``bn`` for batch normalisation after every inner convolution (training), ``none`` for the layout of
-            released weights, where it has been merged into them.
+        norm: ``bn`` for batch normalisation after every inner convolution, as in training; ``none`` for the layout of
+            released weights, where it has been merged into the convolutions.
 
     Shape:
         - Input: ``(N, num_in_ch, H, W)`` in [0, 1].
@@ -51,7 +51,7 @@ class DnCNN(nn.Module):
             raise ValueError(f'num_layer must be an integer of 2 or more, got {num_layer}')
         if norm not in _NORMS:
             raise ValueError(f'norm must be one of {sorted(_NORMS)}, got {norm!r}')
-        layers = [nn.Conv2d(num_in_ch, num_feat, 3, padding=1), nn.ReLU(inplace=True)]
+        layers: list[nn.Module] = [nn.Conv2d(num_in_ch, num_feat, 3, padding=1), nn.ReLU(inplace=True)]
         for _ in range(num_layer - 2):
             layers.append(nn.Conv2d(num_feat, num_feat, 3, padding=1))
             if norm == 'bn':
@@ -62,7 +62,7 @@ class DnCNN(nn.Module):
         for layer in self.model:
             if isinstance(layer, nn.Conv2d):
                 nn.init.kaiming_normal_(layer.weight)
-                nn.init.zeros_(layer.bias)
+                nn.init.zeros_(layer.get_parameter('bias'))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Denoise ``(N, num_in_ch, H, W)``."""
@@ -75,10 +75,10 @@ def merge_batchnorm(net: DnCNN) -> DnCNN:
     .. math::
         w' = \frac{\gamma}{\sqrt{v + \epsilon}} w, \qquad b' = \frac{\gamma}{\sqrt{v + \epsilon}} (b - m) + \beta
 
-    with m and v the running statistics: the result equals ``net`` in eval mode and has the keys of ``norm='none'``.
+    with m and v the running mean and variance. The result computes what ``net`` computes in eval mode.
 
     Args:
-        net: A DnCNN with ``norm='bn'``; it is left as it is.
+        net: A DnCNN with ``norm='bn'``; it is not changed.
 
     Returns:
         A new DnCNN with ``norm='none'``, in eval mode.
@@ -99,13 +99,12 @@ def merge_batchnorm(net: DnCNN) -> DnCNN:
     merged = DnCNN(first.shape[1], convs[-1].out_channels, num_feat=first.shape[0], num_layer=len(convs), norm='none')
     merged.to(first.device, first.dtype)
     targets = [layer for layer in merged.model if isinstance(layer, nn.Conv2d)]
-    with torch.no_grad():
-        for source, norm, target in zip(convs, [None, *norms, None], targets):
-            weight, bias = source.weight, source.bias
-            if norm is not None:
-                gain = norm.weight / torch.sqrt(norm.running_var + norm.eps)
-                weight = weight * gain.view(-1, 1, 1, 1)
-                bias = (bias - norm.running_mean) * gain + norm.bias
-            target.weight.copy_(weight)
-            target.bias.copy_(bias)
+    for source, norm, target in zip(convs, [None, *norms, None], targets):
+        conv = dict(source.state_dict())
+        if norm is not None:
+            bn = norm.state_dict()
+            gain = bn['weight'] / torch.sqrt(bn['running_var'] + norm.eps)
+            conv['weight'] = conv['weight'] * gain.view(-1, 1, 1, 1)
+            conv['bias'] = (conv['bias'] - bn['running_mean']) * gain + bn['bias']
+        target.load_state_dict(conv)
     return merged.eval()

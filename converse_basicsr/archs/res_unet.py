@@ -1,10 +1,13 @@
 """ResUNet: the image prior of USRNet."""
 
+from functools import partial
 from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+from converse_basicsr.blocks import stack
 
 
 class _ResidualBlock(nn.Module):
@@ -19,26 +22,26 @@ class _ResidualBlock(nn.Module):
         return x + self.conv2(F.relu(self.conv1(x)))
 
 
-def _residual_blocks(num_feat: int, num_block: int) -> list[nn.Module]:
-    return [_ResidualBlock(num_feat) for _ in range(num_block)]
+def _residual_blocks(num_feat: int, num_block: int) -> nn.Sequential:
+    return stack(num_block, partial(_ResidualBlock, num_feat))
 
 
 class ResUNet(nn.Module):
-    """U-Net of residual blocks whose skips add.
+    """U-Net of residual blocks whose skip connections are added.
 
-    A 3x3 convolution; going down, ``num_block`` residual blocks and a 2x2 convolution with stride 2 a scale;
-    ``num_block`` residual blocks at the bottom; going up, the skip added, a 2x2 transposed convolution and
-    ``num_block`` residual blocks a scale; the first convolution's output added, a 3x3 convolution. Nothing but the
-    residual blocks has an activation.
+    A 3x3 convolution. Going down, per scale: ``num_block`` residual blocks and a 2x2 convolution with stride 2. At the
+    bottom ``num_block`` residual blocks. Going up, per scale: addition of the skip, a 2x2 transposed convolution and
+    ``num_block`` residual blocks. Then addition of the first convolution's output and a 3x3 convolution. Only the
+    residual blocks have activations.
 
-    Inputs of any size: they are padded to a multiple of ``2 ** (num_scale - 1)`` by replication, and the output is
-    cropped.
+    Inputs may have any size: they are padded by replication to a multiple of ``2 ** (num_scale - 1)``, and the output
+    is cropped.
 
     Args:
         num_in_ch: Channels of the input.
         num_out_ch: Channels of the output.
         num_feat: Channels at the first scale; each further scale has twice as many.
-        num_block: Residual blocks a scale and direction.
+        num_block: Residual blocks per scale and direction.
         num_scale: Number of scales.
 
     Shape:
@@ -57,7 +60,7 @@ class ResUNet(nn.Module):
             nn.Sequential(*_residual_blocks(a, num_block), nn.Conv2d(a, b, 2, stride=2, bias=False))
             for a, b in pairwise(widths)
         )
-        self.body = nn.Sequential(*_residual_blocks(widths[-1], num_block))
+        self.body = _residual_blocks(widths[-1], num_block)
         self.up = nn.ModuleList(
             nn.Sequential(nn.ConvTranspose2d(b, a, 2, stride=2, bias=False), *_residual_blocks(a, num_block))
             for b, a in pairwise(reversed(widths))
@@ -66,7 +69,7 @@ class ResUNet(nn.Module):
         self.multiple = 2 ** (num_scale - 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Map ``(N, num_in_ch, H, W)`` to the output's channels."""
+        """Map ``(N, num_in_ch, H, W)`` to ``(N, num_out_ch, H, W)``."""
         height, width = x.shape[-2:]
         x = F.pad(x, (0, -width % self.multiple, 0, -height % self.multiple), mode='replicate')
         skips = [self.head(x)]

@@ -4,21 +4,21 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-# Residual branches start at a tenth of He's variance-preserving weights, as in ESRGAN (Wang et al., 2018), section 3.1.
+# Residual branches start with a tenth of He's variance-preserving weights: ESRGAN (Wang et al., 2018), section 3.1.
 RESIDUAL_INIT_SCALE = 0.1
 
 
 def init_residual_conv(conv: nn.Conv2d) -> nn.Conv2d:
-    """Start a convolution at ``RESIDUAL_INIT_SCALE`` times He's normal weights and a zero bias, and return it."""
+    """Initialise a convolution: ``RESIDUAL_INIT_SCALE`` times He's normal weights, zero bias; and return it."""
     nn.init.kaiming_normal_(conv.weight)
     with torch.no_grad():
         conv.weight.mul_(RESIDUAL_INIT_SCALE)
-    nn.init.zeros_(conv.bias)
+    nn.init.zeros_(conv.get_parameter('bias'))
     return conv
 
 
 class ResidualBlock(nn.Module):
-    """``x + conv2(relu(conv1(x)))`` with 3x3 convolutions; its keys are those of BasicSR's ``ResidualBlockNoBN``.
+    """``x + conv2(relu(conv1(x)))`` with 3x3 convolutions; it has the keys of BasicSR's ``ResidualBlockNoBN``.
 
     Args:
         num_feat: Number of channels C.

@@ -11,7 +11,7 @@ _STEPS = {2: (2,), 3: (3,), 4: (2, 2)}
 
 
 def upscale_steps(upscale: int) -> tuple[int, ...]:
-    """The steps an upscaling is made of: 2 -> (2,), 3 -> (3,), 4 -> (2, 2).
+    """The steps of an upscaling: 2 -> (2,), 3 -> (3,), 4 -> (2, 2).
 
     Raises:
         ValueError: If ``upscale`` is none of them.
@@ -30,21 +30,22 @@ def build_upsampler(
     kernel_init: str | None = None,
     lam_init: float | None = None,
 ) -> nn.Module:
-    """One step's operator, with kernels as large as the scale; the arguments are those of ``build_operator``.
+    """Build the operator of one step, with kernels as large as the scale; for the arguments see ``build_operator``.
 
     Shape:
         - Input: ``(N, num_feat, H, W)``.
         - Output: ``(N, num_feat, scale * H, scale * W)``.
     """
+    is_converse = operator == 'converse'
     return build_operator(
         operator,
         num_feat,
         scale,
         scale=scale,
-        # As wide as the kernel, as released. At scale 2, where no kernel leaves its sample's block, no width matters.
-        padding=scale if operator == 'converse' else None,
+        # As wide as the kernel, as released. Without effect at scale 2, where no kernel leaves the block of its sample.
+        padding=scale if is_converse else None,
         padding_mode=padding_mode,
-        eps=_EPS,
+        eps=_EPS if is_converse else None,
         kernel_init=kernel_init,
         lam_init=lam_init,
     )

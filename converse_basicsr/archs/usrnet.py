@@ -1,20 +1,21 @@
-"""USRNet: the deep unfolding network that Converse-USRNet carries over to feature space."""
+"""USRNet: the deep unfolding network in image space that Converse-USRNet follows in feature space."""
 
 import torch
 import torch.nn.functional as F
 from torch import nn
 
 from converse_basicsr.archs.blur_kernel import check_kernel
+from converse_basicsr.archs.reach import Reach
 from converse_basicsr.archs.res_unet import ResUNet
 from converse_basicsr.blocks.checks import check_positive
 from converse_basicsr.ops import converse2d
 
-# Added to the predicted hyper-parameters to keep the data step's division away from zero.
+# Added to the predicted hyper-parameters, so that the data step does not divide by zero.
 HYPER_MIN = 1e-6
 
 
 class HyperNet(nn.Module):
-    """Noise level and scale to the penalty and the noise level of every iteration.
+    """Predict the penalty and the noise level of every iteration from the noise level and the scale.
 
     Three fully connected layers, ReLU after the first two and softplus after the last.
 
@@ -60,9 +61,9 @@ class USRNet(nn.Module):
 
     Args:
         num_in_ch: Channels of the input.
-        num_out_ch: Channels of the output; it must equal ``num_in_ch``, since every iteration compares the two.
+        num_out_ch: Channels of the output; equal to ``num_in_ch``, since every iteration compares the two.
         num_feat: Channels at the first of the prior's four scales; each further scale has twice as many.
-        num_block: Residual blocks a scale and direction.
+        num_block: Residual blocks per scale and direction.
         num_iter: Number of iterations.
         num_hidden: Width of the hyper-parameter network.
 
@@ -81,6 +82,8 @@ class USRNet(nn.Module):
         >>> net(torch.rand(2, 3, 9, 7), torch.full((1, 1, 5, 5), 1 / 25), scale=2, sigma=0.01).shape
         torch.Size([2, 3, 18, 14])
     """
+
+    reach = Reach(overlap=96, border=32, spans_image=True)
 
     def __init__(
         self,
@@ -111,7 +114,7 @@ class USRNet(nn.Module):
             x: Degraded images ``(N, num_in_ch, H, W)``.
             kernel: Blur kernels ``(N, 1, kh, kw)``, or one for all, ``(1, 1, kh, kw)``.
             scale: Decimation factor, 1 for deblurring.
-            sigma: Standard deviation of the noise for the value range [0, 1]: one number, or one a sample (any shape
+            sigma: Standard deviation of the noise for the value range [0, 1]: one number, or one per sample (any shape
                 of 1 or N elements).
 
         Returns:
@@ -131,11 +134,11 @@ class USRNet(nn.Module):
         return estimate
 
     def predict_hyper(self, x: torch.Tensor, scale: int, sigma: float | torch.Tensor) -> torch.Tensor:
-        """The 2 x K x N hyper-parameters of a batch, in the parameters' precision also under autocast."""
-        weight = self.h.mlp[0].weight
+        """Predict the hyper-parameters of a batch, (2, K, N, 1, 1, 1), in the parameters' dtype also under autocast."""
+        weight = self.h.get_parameter('mlp.0.weight')
         sigma = torch.as_tensor(sigma, dtype=weight.dtype, device=weight.device).flatten()
         if sigma.numel() not in (1, x.shape[0]):
-            raise ValueError(f'sigma must be one number or one a sample ({x.shape[0]}), got {sigma.numel()}')
+            raise ValueError(f'sigma must be one number or one per sample ({x.shape[0]}), got {sigma.numel()}')
         sigma = sigma.expand(x.shape[0])
         with torch.autocast(x.device.type, enabled=False):
             return self.h(torch.stack((sigma, torch.full_like(sigma, scale)), dim=1))

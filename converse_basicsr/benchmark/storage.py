@@ -1,4 +1,4 @@
-"""The training images of an option file in the other form of storage: files of an LMDB, or an LMDB of files."""
+"""Copy the training images of an option file to the other form of storage: from LMDB to files, or back."""
 
 from pathlib import Path
 from typing import Any
@@ -6,6 +6,9 @@ from typing import Any
 from PIL import Image, UnidentifiedImageError
 
 from converse_basicsr.errors import UserError
+from converse_basicsr.files import meta_info
+from converse_basicsr.files.images import find_images, safe_key
+from converse_basicsr.files.lmdb_folder import LmdbWriter
 
 OTHER = {'lmdb': 'disk', 'disk': 'lmdb'}
 
@@ -18,13 +21,13 @@ def copy_to_other(section: Section, folder: Path, limit: int) -> Section:
     Args:
         section: A dataset section whose ``io_backend`` is ``lmdb`` or ``disk``; each of its ``dataroot_*`` is copied.
         folder: Empty folder that receives the copies.
-        limit: The first ``limit`` images are copied.
+        limit: Number of images to copy, the first ones.
 
     Returns:
         The section that names the copies.
 
     Raises:
-        UserError: If a file is no image, or the images of two roots do not match.
+        UserError: If a file is no image, the list of an LMDB cannot be read, or the images of two roots do not match.
     """
     is_lmdb = section['io_backend']['type'] == 'lmdb'
     roots = {key: Path(value).expanduser() for key, value in section.items() if key.startswith('dataroot')}
@@ -46,13 +49,13 @@ def copy_to_other(section: Section, folder: Path, limit: int) -> Section:
 
 
 def _keys_of_lmdb(root: Path) -> list[str]:
-    lines = (root / 'meta_info.txt').read_text(encoding='utf-8').splitlines()
-    return sorted(line.split('.')[0] for line in lines)
+    try:
+        return sorted(entry.key for entry in meta_info.entries(root))
+    except (OSError, ValueError) as error:
+        raise UserError(str(error)) from None
 
 
 def _keys_of_folder(root: Path) -> list[str]:
-    from converse_basicsr.prepare.images import find_images
-
     return sorted({path.stem for path in find_images(root)[0]})
 
 
@@ -70,9 +73,6 @@ def _lmdb_to_files(root: Path, keys: list[str], folder: Path) -> None:
 
 
 def _files_to_lmdb(root: Path, keys: list[str], template: str, path: Path) -> None:
-    from converse_basicsr.prepare.images import find_images, safe_key
-    from converse_basicsr.prepare.lmdb_writer import LmdbWriter
-
     files = {file.stem: file for file in find_images(root)[0]}
     writer = LmdbWriter(path)
     try:

@@ -1,4 +1,4 @@
-"""The textbook evaluation of the operator, and other plain forms: what is measured against, never used.
+"""The textbook evaluation of the operator and other plain implementations, for comparison only.
 
 Written from the formulas: with L = conj(K) F(up y) + lam F(x0), the paper evaluates
 ``X = (L - conj(K) tile(fold(K L) / (fold |K|^2 + lam))) / lam`` by full complex transforms at the high resolution.
@@ -8,9 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from converse_basicsr.blocks import LayerNorm2d
+from converse_basicsr.ops import Converse2D
+
 
 def textbook(x: torch.Tensor, kernel: torch.Tensor, lam: torch.Tensor, scale: int = 1) -> torch.Tensor:
-    """``converse2d`` by the formula of the paper (arXiv 2508.09824), same arguments and shapes."""
+    """Evaluate ``converse2d`` by the formula of the paper (arXiv 2508.09824); same arguments and shapes."""
     n, c, h, w = x.shape
     kh, kw = kernel.shape[-2:]
     grid = (h * scale, w * scale)
@@ -32,7 +35,7 @@ def textbook(x: torch.Tensor, kernel: torch.Tensor, lam: torch.Tensor, scale: in
 class TextbookConverse2D(nn.Module):
     """``Converse2D`` with the textbook evaluation, sharing the given module's parameters."""
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: Converse2D) -> None:
         super().__init__()
         self.weight, self.bias, self.eps = module.weight, module.bias, module.eps
         self.scale, self.padding, self.padding_mode = module.scale, module.padding, module.padding_mode
@@ -50,7 +53,7 @@ class TextbookConverse2D(nn.Module):
 class PlainLayerNorm2d(nn.Module):
     """Channel normalisation by mean and variance, as it is commonly written, sharing the given module's parameters."""
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: LayerNorm2d) -> None:
         super().__init__()
         self.weight, self.bias, self.eps = module.weight, module.bias, module.eps
 

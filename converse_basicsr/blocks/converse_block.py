@@ -22,11 +22,11 @@ class ConverseBlock(nn.Module):
         num_feat: Number of channels C.
         kernel_size: Side of the operator's kernels.
         operator: ``converse``, ``conv`` or ``convtranspose``.
-        padding: Width of the border before the reverse convolution; None for ``kernel_size - 1``.
+        padding: Width of the border that the reverse convolution adds to the map; None for ``kernel_size - 1``.
         padding_mode: ``circular``, ``constant``, ``reflect`` or ``replicate``.
-        kernel_init: Start of the reverse convolution's kernels (see ``Converse2D``); None for its default.
-        lam_init: Start of the reverse convolution's lam; None for its default.
-        alpha: Multiply each half by a learned gain a channel, zero at the start (the block then starts as the
+        kernel_init: Initialisation of the reverse convolution's kernels (see ``Converse2D``); None for its default.
+        lam_init: Initial lam of the reverse convolution; None for its default.
+        alpha: Multiply each half by one learned gain per channel, zero at the start (the block then starts as the
             identity).
 
     Shape:
@@ -57,7 +57,7 @@ class ConverseBlock(nn.Module):
         alpha: bool = False,
     ) -> None:
         super().__init__()
-        # The positions in the two Sequentials are the keys of the released checkpoints.
+        # The positions in the two Sequentials are part of the keys of the released checkpoints.
         self.conv1 = nn.Sequential(
             LayerNorm2d(num_feat),
             nn.Conv2d(num_feat, 2 * num_feat, 1),
@@ -85,7 +85,7 @@ class ConverseBlock(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Apply both halves to ``(N, C, H, W)``."""
-        if self.alpha1 is None:
+        if self.alpha1 is None or self.alpha2 is None:
             x = x + self.conv1(x)
             return x + self.conv2(x)
         x = torch.addcmul(x, self.alpha1, self.conv1(x))

@@ -1,4 +1,4 @@
-"""Depthwise convolutions with the interface of ``Converse2D``: what the paper's ablations put in its place."""
+"""Depthwise convolutions with the interface of ``Converse2D``, which they replace in the paper's ablations."""
 
 import torch
 import torch.nn.functional as F
@@ -9,7 +9,7 @@ from converse_basicsr.ops.padding import PADDING_MODES, pad2d
 
 
 class _Depthwise(nn.Module):
-    """The parameters both depthwise operators share: one kernel and one additive bias a channel."""
+    """The parameters that both depthwise operators share: one kernel and one additive bias per channel."""
 
     def __init__(self, num_feat: int, kernel_size: int, *, scale: int, padding_mode: str) -> None:
         super().__init__()
@@ -19,7 +19,7 @@ class _Depthwise(nn.Module):
         self.kernel_size = kernel_size
         self.scale = scale
         self.padding_mode = padding_mode
-        # PyTorch's own start for a convolution with kernel_size ** 2 inputs an output: U(-1/k, 1/k) for both.
+        # PyTorch's own initialisation of a convolution with kernel_size ** 2 inputs per output: U(-1/k, 1/k) for both.
         bound = 1 / kernel_size
         self.weight = nn.Parameter(torch.empty(num_feat, 1, kernel_size, kernel_size).uniform_(-bound, bound))
         self.bias = nn.Parameter(torch.empty(num_feat).uniform_(-bound, bound))
@@ -29,13 +29,13 @@ class _Depthwise(nn.Module):
 
 
 def depthwise_conv(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, padding_mode: str) -> torch.Tensor:
-    """Depthwise convolution (PyTorch's, a correlation) to an output of the input's size.
+    """Depthwise convolution (PyTorch's, a correlation) whose output has the size of its input.
 
     Convention: tap ``(k - 1) // 2`` meets the pixel itself.
 
     Args:
         x: Feature map.
-        weight: Kernels, one a channel.
+        weight: Kernels, one per channel.
         bias: Added to the channels, or None.
         padding_mode: What lies beyond the border.
 
@@ -50,15 +50,15 @@ def depthwise_conv(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | N
 def depthwise_conv_transpose(
     x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, scale: int, padding_mode: str
 ) -> torch.Tensor:
-    """Depthwise transposed convolution to an output of ``scale`` times the input's size.
+    """Depthwise transposed convolution whose output has ``scale`` times the size of its input.
 
     Convention: zero insertion with the samples at multiples of ``scale``, then a true convolution whose centre is tap
-    ``(k - 1) // 2``. It is the adjoint of blur and decimation in the reverse convolution's data term with the kernel
-    turned by 180 degrees, and with ``k == scale`` every tap stays within the block of its own sample.
+    ``(k - 1) // 2``. It is the adjoint of blur and decimation in the reverse convolution's data term, with the kernel
+    rotated by 180 degrees. With ``k == scale`` every tap stays within the block of its own sample.
 
     Args:
         x: Feature map.
-        weight: Kernels, one a channel.
+        weight: Kernels, one per channel.
         bias: Added to the channels, or None.
         scale: Stride of the zero insertion.
         padding_mode: What lies beyond the border.
@@ -67,9 +67,10 @@ def depthwise_conv_transpose(
         ``(N, C, H, W)`` with ``(C, 1, kh, kw)`` and ``(C,)`` -> ``(N, C, scale * H, scale * W)``.
     """
     height, width = (scale * size for size in x.shape[-2:])
-    # ConvTranspose2d knows zeros only: the samples within reach of the border are laid around its input, and what
-    # spills over is cut off its output. The zeros at the output's end are for kernels that do not span the stride.
-    (kh, kw), (row, column) = weight.shape[-2:], ((k - 1) // 2 for k in weight.shape[-2:])
+    # ConvTranspose2d has no padding mode but zeros: the input is padded by the samples that reach across the border,
+    # and the output is cropped. output_padding adds the zeros that kernels smaller than the stride leave at the end.
+    kh, kw = weight.shape[-2:]
+    row, column = (kh - 1) // 2, (kw - 1) // 2
     top, left = kh // 2 // scale, kw // 2 // scale
     x = pad2d(x, (left, (column + scale - 1) // scale, top, (row + scale - 1) // scale), padding_mode)
     y = F.conv_transpose2d(x, weight, bias, stride=scale, groups=weight.shape[0], output_padding=scale - 1)
@@ -78,7 +79,7 @@ def depthwise_conv_transpose(
 
 
 class DepthwiseConv2d(_Depthwise):
-    """Nearest upsampling (where ``scale`` is above 1), then a depthwise convolution of 'same' size.
+    """Nearest-neighbour upsampling (where ``scale`` is above 1), then a depthwise convolution of 'same' size.
 
     Args:
         num_feat: Number of channels C.

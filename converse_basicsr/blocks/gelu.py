@@ -6,13 +6,13 @@ from torch import nn
 
 
 def gelu(x: torch.Tensor) -> torch.Tensor:
-    """Gaussian error linear unit of a tensor that nobody else needs: overwritten unless a gradient may be asked for.
+    """Gaussian error linear unit of a tensor that nothing else needs; without gradients it works in place.
 
-    Inside a block a map takes tens of megabytes at test time. Above 32 MiB the C allocator fetches every one afresh
-    from the operating system, page by page, which costs more than the function itself.
+    At test time a map inside a block takes tens of megabytes. For tensors above 32 MiB the C allocator requests new
+    pages from the operating system every time, which costs more than the function itself.
 
     Args:
-        x: Any shape; its content is lost.
+        x: Any shape; overwritten where gradients are off.
 
     Returns:
         ``gelu(x)``, in the memory of ``x`` where gradients are off.
@@ -40,5 +40,5 @@ class GELU(nn.Module):
     """
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Apply to a tensor that is not needed afterwards."""
+        """Apply to a tensor that is not needed afterwards: without gradients it is overwritten."""
         return gelu(x)

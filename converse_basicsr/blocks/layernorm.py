@@ -1,4 +1,4 @@
-"""Layer normalisation over the channel axis of a feature map: the functional ``layer_norm2d`` and its module."""
+"""Layer normalisation over the channels of a feature map: the functional ``layer_norm2d`` and its module."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def _statistics(x: torch.Tensor, eps: float) -> tuple[torch.Tensor, torch.Tensor
 
 
 class _PlanarLayerNorm(torch.autograd.Function):
-    """Layer normalisation in the (N, C, H, W) layout that keeps no more than its input and two planes a sample."""
+    """Layer normalisation in the (N, C, H, W) layout that keeps only its input and two planes per sample."""
 
     generate_vmap_rule = True
 
@@ -29,17 +29,17 @@ class _PlanarLayerNorm(torch.autograd.Function):
         return centred.mul_(rstd).mul_(weight).add_(bias), mean, rstd
 
     @staticmethod
-    def setup_context(ctx: Any, inputs: tuple, output: tuple) -> None:
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[torch.Tensor, ...]) -> None:
         x, weight, _, ctx.eps = inputs
         _, mean, rstd = output
         ctx.mark_non_differentiable(mean, rstd)
         ctx.save_for_backward(x, weight, mean, rstd)
 
     @staticmethod
-    def backward(ctx: Any, grad: torch.Tensor, *_: torch.Tensor) -> tuple:
+    def backward(ctx: Any, grad: torch.Tensor, *ignored: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         x, weight, mean, rstd = ctx.saved_tensors
         if torch.is_grad_enabled():
-            # A second derivative is wanted: it needs the statistics as functions of x, not as the saved numbers.
+            # For a second derivative the statistics must be functions of x, not the saved numbers.
             centred, _, rstd = _statistics(x, ctx.eps)
         else:
             centred = x - mean
@@ -56,9 +56,9 @@ def layer_norm2d(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, eps:
 
     .. math:: y = \gamma \, \frac{x - \mathrm{mean}_c(x)}{\sqrt{\mathrm{var}_c(x) + \epsilon}} + \beta
 
-    On CPU it works in the planar layout, a few passes over whole planes: ``F.layer_norm`` over a permuted view
-    transposes the map, and then either the next convolution or a copy transposes it back, which takes three to six
-    times as long. Elsewhere ``F.layer_norm`` it is.
+    On a CPU it takes a few passes over whole planes of the (N, C, H, W) layout. ``F.layer_norm`` over a permuted view,
+    which is used on other devices, would transpose the map there, and the next convolution or a copy would transpose
+    it back; that takes three to six times as long.
 
     Args:
         x: Feature map.
@@ -67,7 +67,7 @@ def layer_norm2d(x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor, eps:
         eps: Added to the variance.
 
     Returns:
-        The normalised map in the dtype of ``x``; half precision is computed in float32.
+        The normalised map in the dtype of ``x``; for half precision it is computed in float32.
 
     Shape:
         ``(N, C, H, W)`` with ``(C,)`` and ``(C,)`` -> ``(N, C, H, W)``.

@@ -1,13 +1,14 @@
-"""One place that builds a depthwise operator from its name: the reverse convolution or one of its twins."""
+"""Build a depthwise operator from its name: the reverse convolution or one of its twins."""
 
 from torch import nn
 
 from converse_basicsr.blocks.depthwise import DepthwiseConv2d, DepthwiseConvTranspose2d
 from converse_basicsr.ops import Converse2D
-
-OPERATORS = ('conv', 'converse', 'convtranspose')
+from converse_basicsr.ops.converse2d import DEFAULT_EPS, DEFAULT_KERNEL_INIT
 
 _TWINS = {'conv': DepthwiseConv2d, 'convtranspose': DepthwiseConvTranspose2d}
+
+OPERATORS = tuple(sorted(('converse', *_TWINS)))
 
 
 def check_operator(operator: str) -> None:
@@ -24,7 +25,7 @@ def build_operator(
     scale: int = 1,
     padding: int | None = None,
     padding_mode: str = 'circular',
-    eps: float = 1e-5,
+    eps: float | None = None,
     kernel_init: str | None = None,
     lam_init: float | None = None,
 ) -> nn.Module:
@@ -39,18 +40,19 @@ def build_operator(
         num_feat: Number of channels C.
         kernel_size: Side k of the kernels.
         scale: Upsampling factor s.
-        padding: Width of the border before the reverse convolution; None for ``kernel_size - 1``. The twins
-            always pad to 'same' size.
+        padding: Width of the border that the reverse convolution adds to the map; None for ``kernel_size - 1``. The
+            twins always pad to 'same' size.
         padding_mode: ``circular``, ``constant``, ``reflect`` or ``replicate``.
-        eps: Lower bound of lam in the reverse convolution; the twins have none.
-        kernel_init: Start of the reverse convolution's kernels; None for the operator's own (softmax).
-        lam_init: Start of the reverse convolution's lam; None for the operator's own.
+        eps: Lower bound of the reverse convolution's lam; None for the default of ``Converse2D``.
+        kernel_init: Initialisation of the reverse convolution's kernels; None for the default of ``Converse2D``.
+        lam_init: Initial lam of the reverse convolution; None for the default of ``Converse2D``.
 
     Returns:
         The module.
 
     Raises:
-        ValueError: If ``operator`` is unknown, or if an argument is given that the twin would ignore.
+        ValueError: If ``operator`` is unknown, or an argument is given that belongs to the reverse convolution alone
+            and ``operator`` is another.
 
     Reference:
         arXiv 2508.09824, the ablation that exchanges the operator.
@@ -61,7 +63,8 @@ def build_operator(
     """
     check_operator(operator)
     if operator in _TWINS:
-        for name, value in (('padding', padding), ('kernel_init', kernel_init), ('lam_init', lam_init)):
+        converse_only = {'padding': padding, 'eps': eps, 'kernel_init': kernel_init, 'lam_init': lam_init}
+        for name, value in converse_only.items():
             if value is not None:
                 raise ValueError(f'{name} must be left out for operator {operator!r}, which has none, got {value!r}')
         return _TWINS[operator](num_feat, kernel_size, scale=scale, padding_mode=padding_mode)
@@ -72,7 +75,7 @@ def build_operator(
         scale=scale,
         padding=padding,
         padding_mode=padding_mode,
-        eps=eps,
+        eps=DEFAULT_EPS if eps is None else eps,
+        kernel_init=DEFAULT_KERNEL_INIT if kernel_init is None else kernel_init,
         lam_init=lam_init,
-        **({} if kernel_init is None else {'kernel_init': kernel_init}),
     )

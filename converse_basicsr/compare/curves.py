@@ -13,9 +13,9 @@ class Point:
     """One value of one curve.
 
     Attributes:
-        iteration: When.
+        iteration: Iteration at which it was logged.
         quantity: Name of a loss (``l_pix``), or of a test set and metric (``Set12/psnr``).
-        value: Its value.
+        value: The value logged.
     """
 
     iteration: int
@@ -26,13 +26,13 @@ class Point:
 def read_curves(folder: Path) -> tuple[list[Point], float]:
     """Read the losses and validation metrics of a run.
 
-    A resumed run has a file for each start; where it went over the same iterations twice, the later figures count.
+    A resumed run has one file per start; where iterations were repeated, the later figures count.
 
     Args:
         folder: ``tb_logger/NAME``.
 
     Returns:
-        The points in the order of the iterations, and the seconds between each file's first and last, in all.
+        The points by iteration, and the seconds between first and last entry, added up over the files.
 
     Raises:
         UserError: If the folder holds no curve.

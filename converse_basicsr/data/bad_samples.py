@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch.utils.data import Dataset
 
-from converse_basicsr.data.sample_seed import SampleIndex
+from converse_basicsr.data.sample_seed import MapStyleDataset, SampleIndex
 from converse_basicsr.errors import UserError
 
 MAX_SUCCESSIVE = 100
@@ -28,7 +28,7 @@ class BadSampleError(UserError):
         super().__init__(text.rpartition(f'{type(self).__name__}: ')[2].strip())
 
 
-class GuardedDataset(Dataset):
+class GuardedDataset(Dataset[Any]):
     """A dataset whose errors name the data set and the file, and which can do without bad samples.
 
     A skipped sample is replaced by the next one that can be read, so a batch keeps its size, and the same samples are
@@ -44,13 +44,13 @@ class GuardedDataset(Dataset):
             skipped.
     """
 
-    def __init__(self, dataset: Dataset, name: str, *, skip: bool = False) -> None:
+    def __init__(self, dataset: MapStyleDataset, name: str, *, skip: bool = False) -> None:
         self.dataset = dataset
         self.name = name
-        self.skip = skip
         # Shared by all loader processes.
-        self.bad = torch.zeros(len(dataset), dtype=torch.bool).share_memory_() if skip else None
+        self.bad: torch.Tensor | None = None
         if skip:
+            self.bad = torch.zeros(len(dataset), dtype=torch.bool).share_memory_()
             _skipping.append((name, self.bad))
 
     def __len__(self) -> int:
@@ -62,13 +62,13 @@ class GuardedDataset(Dataset):
         return getattr(self.dataset, attribute)
 
     def __getitem__(self, index: int) -> Any:
-        for step in range(min(MAX_SUCCESSIVE, len(self)) if self.skip else 1):
+        for step in range(1 if self.bad is None else min(MAX_SUCCESSIVE, len(self))):
             place = index if step == 0 else _with_seeds_of(index, (index + step) % len(self))
             try:
                 return self.dataset[place]
             except Exception as error:  # whatever a dataset of BasicSR or a plugin raises on what it cannot read
                 problem = f'data set {self.name}: {self._describe(int(place), error)}'
-                if not self.skip:
+                if self.bad is None:
                     raise BadSampleError(
                         f'{problem}; replace or remove it, or train with on_bad_sample: skip'
                     ) from error

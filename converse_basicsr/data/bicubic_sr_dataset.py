@@ -10,19 +10,19 @@ from basicsr.utils.matlab_functions import imresize
 from torch.utils.data import Dataset
 
 from converse_basicsr.data.image_reader import ImageReader
-from converse_basicsr.data.patches import crop_to_multiple, random_corner, to_tensor
+from converse_basicsr.data.training_patches import crop_to_multiple, random_corner, to_tensor
 
-# Bicubic interpolation reaches two pixels of the small image to either side.
+# Bicubic interpolation extends over two pixels of the small image to either side.
 REACH = 2
 
 
-class BicubicSRDataset(Dataset):
+class BicubicSRDataset(Dataset[dict[str, torch.Tensor | str]]):
     r"""High-resolution images with MATLAB-style bicubic low-resolution counterparts made on the fly.
 
     The tables of super-resolution papers whose code follows KAIR feed the network the antialiased bicubic image **in
-    float**; LR images stored with 8 bits score about 0.03 dB lower. Images are cropped to a multiple of the scale, at
-    the right and bottom. A training patch is the same as if it were cut from the whole image and from its reduced
-    version, so that it carries no border of its own; no more of the image is reduced than that takes.
+    float**; with LR images stored in 8 bits the PSNR is about 0.03 dB lower. Images are cropped to a multiple of the
+    scale, at the right and the bottom. A training pair equals a cut from the whole image and from its reduced version,
+    without border effects of its own; only as much of the image is reduced as that takes.
 
     Args:
         opt: The dataset section of an option file.
@@ -88,12 +88,12 @@ class BicubicSRDataset(Dataset):
     def _random_pair(self, image: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray]:
         size, scale = int(self.opt['gt_size']), self.scale
         corner = random_corner(image, size, name, step=scale)
-        # Where the image itself ends, so does the cut-out, and imresize mirrors there as it would in the whole image.
+        # Where the cut ends with the image, imresize mirrors as it would in the whole image.
         first = [max(0, start - REACH * scale) for start in corner]
         rows, columns = (slice(begin, start + size + REACH * scale) for begin, start in zip(first, corner))
         gt, lq = self._pair(image[rows, columns])
         top, left = (start - begin for begin, start in zip(first, corner))
         gt = gt[top : top + size, left : left + size]
         top, left, size = top // scale, left // scale, size // scale
-        # Copies, because OpenCV flips no views.
+        # Copies, because OpenCV does not flip views.
         return np.ascontiguousarray(gt), np.ascontiguousarray(lq[top : top + size, left : left + size])

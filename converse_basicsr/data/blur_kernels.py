@@ -1,11 +1,12 @@
-"""Blur kernels: read from files, and synthesised (anisotropic Gaussian, motion along a random trajectory)."""
+"""Synthetic blur kernels: anisotropic Gaussians, and motion along a random trajectory."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from basicsr.data.degradations import bivariate_Gaussian
 from scipy.ndimage import gaussian_filter
+
+from converse_basicsr.data.kernel_kinds import SYNTHETIC_KINDS
 
 # Standard deviations of Gaussian kernels, as shares of the kernel's side: from hardly any blur to one that fills it.
 GAUSSIAN_SHARES = (0.05, 0.25)
@@ -15,40 +16,6 @@ MOTION_STEP = 0.1
 MOTION_TURNS = (0.0, 0.6)
 # The finite size of the sensor's pixels, in pixels.
 MOTION_SOFTNESS = 0.4
-
-KINDS = ('gaussian', 'motion')
-
-
-def kernel_files(paths: Sequence[str | Path]) -> list[Path]:
-    """List the ``.npy`` files among paths and, sorted by name, within the folders among them.
-
-    Raises:
-        ValueError: If a folder holds none.
-    """
-    files: list[Path] = []
-    for path in map(Path, paths):
-        found = sorted(path.glob('*.npy')) if path.is_dir() else [path]
-        if not found:
-            raise ValueError(f'kernels must be .npy files or folders of them, got {path}, which holds none')
-        files += found
-    return files
-
-
-def read_kernel(path: str | Path) -> np.ndarray:
-    """Read a kernel from a ``.npy`` file.
-
-    Returns:
-        The kernel, float64, (kh, kw), with sum 1.
-
-    Raises:
-        ValueError: If it is no two-dimensional, odd-sized array of finite numbers with a positive sum.
-    """
-    kernel = np.load(path, allow_pickle=False).astype(np.float64)
-    if kernel.ndim != 2 or any(size % 2 == 0 for size in kernel.shape):
-        raise ValueError(f'kernel {path} must be a matrix with odd sides, got the shape {kernel.shape}')
-    if not np.isfinite(kernel).all() or kernel.sum() <= 0:
-        raise ValueError(f'kernel {path} must hold finite numbers with a positive sum')
-    return kernel / kernel.sum()
 
 
 def gaussian_kernel(rng: np.random.Generator, size: int) -> np.ndarray:
@@ -103,17 +70,17 @@ def require_synthetic(size: int, kinds: Sequence[str]) -> None:
     """
     if size < 3 or size % 2 == 0:
         raise ValueError(f'kernel_size must be an odd number of at least 3, got {size}')
-    if not kinds or set(kinds) - set(KINDS):
-        raise ValueError(f'kernel_kinds must be some of {sorted(KINDS)}, got {list(kinds)}')
+    if not kinds or set(kinds) - set(SYNTHETIC_KINDS):
+        raise ValueError(f'kernel_kinds must be some of {sorted(SYNTHETIC_KINDS)}, got {list(kinds)}')
 
 
-def random_kernel(rng: np.random.Generator, size: int, kinds: Sequence[str] = KINDS) -> np.ndarray:
+def random_kernel(rng: np.random.Generator, size: int, kinds: Sequence[str] = SYNTHETIC_KINDS) -> np.ndarray:
     """Draw a kernel of one of the given kinds, each as likely.
 
     Args:
         rng: Source of the draws.
         size: Side of the kernel, odd.
-        kinds: Some of :data:`KINDS`.
+        kinds: Some of :data:`~converse_basicsr.data.kernel_kinds.SYNTHETIC_KINDS`.
 
     Returns:
         The kernel, float64, (size, size), with sum 1.

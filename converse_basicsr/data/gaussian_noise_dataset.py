@@ -8,22 +8,22 @@ import torch
 from torch.utils.data import Dataset
 
 from converse_basicsr.data.image_reader import ImageReader
-from converse_basicsr.data.patches import noise_generator, random_patch, to_tensor
+from converse_basicsr.data.training_patches import noise_generator, random_patch, to_tensor
 
 
-class GaussianNoiseDataset(Dataset):
+class GaussianNoiseDataset(Dataset[dict[str, torch.Tensor | str]]):
     """Clean images with white Gaussian noise added on the fly, neither clipped nor rounded.
 
-    When validating and testing, every image gets the noise of the published tables: float64 draws of NumPy's legacy
-    generator seeded by 0 before each image, in the order (H, W, C), RGB. When training, the noise is new each time.
+    In validation and testing, every image gets the noise of the published tables: float64 draws of NumPy's legacy
+    generator, seeded with 0 before each image, in the order (H, W, C), RGB. In training, the noise is new each time.
 
     Args:
         opt: The dataset section of an option file.
 
             - ``dataroot_gt``, ``io_backend``: as for :class:`~converse_basicsr.data.image_reader.ImageReader`.
             - ``color``: ``gray`` or ``rgb`` (default).
-            - ``sigma``: standard deviation on the scale of 0 to 255, or for training a range ``[low, high]`` from which
-              each sample draws.
+            - ``sigma``: standard deviation on the scale of 0 to 255; for training also a range ``[low, high]``, from
+              which it is drawn per sample.
             - ``phase``: ``train``, ``val`` or ``test`` (set by BasicSR).
             - ``gt_size``, ``use_hflip``, ``use_rot``: patch size in pixels and augmentation, for training only.
 
@@ -35,7 +35,7 @@ class GaussianNoiseDataset(Dataset):
         - ``sigma``: :math:`(1, 1, 1)`
 
     Raises:
-        ValueError: If there is no image, or ``sigma`` is no level (a range, for training).
+        ValueError: If there is no image, or ``sigma`` is neither a level nor, for training, a range.
 
     Reference:
         Evaluation protocol of "Reverse Convolution and Its Applications to Image Restoration", arXiv 2508.09824.
@@ -84,7 +84,7 @@ def noise_range(sigma: float | list[float], *, is_train: bool) -> tuple[float, f
         Its bounds on the scale of 0 to 1.
 
     Raises:
-        ValueError: If it is neither, or a range outside of training.
+        ValueError: If it is neither, or is a range although ``is_train`` is false.
     """
     bounds = sigma if isinstance(sigma, list) else [sigma, sigma]
     if len(bounds) != 2 or not all(isinstance(b, (int, float)) for b in bounds) or not 0 <= bounds[0] <= bounds[1]:
@@ -101,7 +101,7 @@ def add_noise(
 
     Args:
         image: Values in [0, 1], (H, W, C).
-        sigma: Bounds of the standard deviation; nothing is drawn for it where they are equal.
+        sigma: Bounds of the standard deviation; if they are equal, nothing is drawn for it.
         rng: Source of the draws.
 
     Returns:

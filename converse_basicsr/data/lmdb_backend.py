@@ -4,6 +4,7 @@ import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import lmdb
 from basicsr.utils.file_client import BaseStorageBackend
@@ -26,7 +27,7 @@ if hasattr(os, 'register_at_fork'):
     os.register_at_fork(after_in_child=_forget_environments_of_parent)
 
 
-def _environment(path: str, options: dict[str, object]) -> lmdb.Environment:
+def _environment(path: str, options: dict[str, Any]) -> lmdb.Environment:
     with _lock:
         environment = _environments.get(path)
         if environment is None:
@@ -70,7 +71,12 @@ class SharedLmdbBackend(BaseStorageBackend):
             raise ValueError(f'client_keys must be as many as db_paths, got {client_keys} for {db_paths}')
         self.db_paths = [os.path.realpath(path) for path in db_paths]
         self._path_of = dict(zip(client_keys, self.db_paths))
-        self._options = {'readonly': readonly, 'lock': lock, 'readahead': readahead, 'max_readers': max_readers}
+        self._options: dict[str, Any] = {
+            'readonly': readonly,
+            'lock': lock,
+            'readahead': readahead,
+            'max_readers': max_readers,
+        }
 
     def get(self, filepath: str, client_key: str = 'default') -> bytes:
         """Return the value stored under the key ``filepath`` in the database named ``client_key``.

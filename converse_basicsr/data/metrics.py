@@ -1,4 +1,4 @@
-"""Metrics of the papers' tables: BasicSR's PSNR and SSIM on luma that is rounded to 8 bits."""
+"""Metrics of the published tables: BasicSR's PSNR and SSIM, on luma that is rounded to 8 bits."""
 
 import numpy as np
 from basicsr.metrics import calculate_psnr, calculate_ssim
@@ -12,15 +12,15 @@ def calculate_psnr_uint8(
     r"""PSNR in dB between two 8-bit images, on luma (rounded to 8 bits) or on all channels.
 
     The published super-resolution tables convert both images to BT.601 studio-swing luma and **round it to uint8**, as
-    MATLAB's ``rgb2ycbcr`` does. BasicSR's ``calculate_psnr`` keeps the fraction, which reads 0.01 to 0.02 dB higher. On
-    all channels the two are the same.
+    MATLAB's ``rgb2ycbcr`` does. BasicSR's ``calculate_psnr`` does not round it, and gives 0.01 to 0.02 dB more. On all
+    channels the two are equal.
 
     Args:
         img: Restored image, uint8, BGR or grey.
         img2: Ground truth, likewise.
-        crop_border: Pixels left out at each side; the tables use the scale.
+        crop_border: Number of pixels left out at each side; the tables use the scale.
         input_order: ``HWC`` or ``CHW``.
-        test_y_channel: Compare luma.
+        test_y_channel: Compare luma instead of all channels.
 
     Returns:
         :math:`10 \log_{10}(255^2 / \mathrm{MSE})`; infinite for equal images.
@@ -29,7 +29,7 @@ def calculate_psnr_uint8(
         - img, img2: :math:`(H, W)` or :math:`(H, W, C)`, or :math:`(C, H, W)` with ``input_order='CHW'``
 
     Raises:
-        ValueError: If the images are no uint8 images of equal shape.
+        ValueError: If the images are not uint8, or their shapes differ.
 
     Example:
         >>> import numpy as np
@@ -45,8 +45,7 @@ def calculate_ssim_uint8(
 ) -> float:
     """SSIM between two 8-bit images, on luma (rounded to 8 bits) or on all channels.
 
-    Arguments and errors are those of :func:`calculate_psnr_uint8`; BasicSR's ``calculate_ssim`` keeps the luma's
-    fraction.
+    Arguments and errors are those of :func:`calculate_psnr_uint8`; BasicSR's ``calculate_ssim`` does not round luma.
 
     Returns:
         The mean structural similarity, at most 1.

@@ -1,4 +1,4 @@
-"""The order of training samples: the same for every number of processes, and resumable in the middle of an epoch."""
+"""The order of training samples: the same for any number of processes, and resumable in the middle of an epoch."""
 
 from collections.abc import Iterator, Sized
 
@@ -9,11 +9,11 @@ from converse_basicsr.data.sample_seed import SampleIndex
 
 
 class SampleOrder(EnlargedSampler):
-    """BasicSR's sampler, with an order that the seed and the epoch alone decide.
+    """BasicSR's sampler, with an order that depends on the seed and the epoch alone.
 
     The samples of an epoch are a permutation of the enlarged dataset; process ``rank`` of ``num_replicas`` takes every
     ``num_replicas``-th. So the batches of N processes with B samples each are together those of one process with N B
-    samples. What does not divide by the number of processes is left out (BasicSR repeats samples, and permutes anew).
+    samples. The remainder of a division by the number of processes is left out, where BasicSR would repeat samples.
 
     Args:
         dataset: The dataset.
@@ -23,7 +23,7 @@ class SampleOrder(EnlargedSampler):
 
     Attributes:
         seed: The run's seed; 0 unless set.
-        batch_size: Samples of a batch over all processes, for what is drawn once a batch; 1 unless set.
+        batch_size: Samples per batch over all processes, for what is drawn once per batch; 1 unless set.
     """
 
     seed = 0
@@ -37,12 +37,12 @@ class SampleOrder(EnlargedSampler):
         self._resumed: tuple[int, int] | None = None
 
     def resume(self, epoch: int, position: int) -> None:
-        """Leave out the first ``position`` samples (of all processes) of that epoch: they were trained on before."""
+        """Leave out the first ``position`` samples (over all processes) of that epoch: they have been trained on."""
         self._resumed = (epoch, position)
 
     def __iter__(self) -> Iterator[SampleIndex]:
         generator = torch.Generator()
-        # Torch seeds by one number: a large odd factor keeps the pairs (seed, epoch) apart.
+        # torch takes one number as seed: a large odd factor keeps the pairs (seed, epoch) apart.
         generator.manual_seed((self.epoch + self.seed * 1_000_003) % 2**63)
         order = torch.randperm(self.enlarged_size, generator=generator)
         start = self._resumed[1] if self._resumed and self._resumed[0] == self.epoch else 0

@@ -1,13 +1,13 @@
-"""The randomness of a training sample: a function of the run's seed, the epoch and the sample, and of nothing else.
+"""The randomness of a training sample: a function of the run's seed, the epoch and the sample alone.
 
-Crops, flips, noise and kernels then do not depend on how many workers or processes share the work, nor on which of them
+So crops, flips, noise and kernels do not depend on how many workers or processes share the work, nor on which of them
 makes the sample, and a resumed run draws what the interrupted one would have drawn.
 """
 
 import contextlib
 import random
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -18,15 +18,15 @@ class SampleIndex(int):
     """An index into a dataset that also says which sample of which epoch and batch it stands for.
 
     Attributes:
-        seed: The seeds of the sample: of the run, of the epoch, and the sample's number within the enlarged dataset.
-        batch_seed: The same for the batch: of the run, of the epoch, and the batch's number within the epoch.
+        seed: The run's seed, the epoch, and the sample's number within the enlarged dataset.
+        batch_seed: The run's seed, the epoch, and the batch's number within the epoch.
     """
 
     seed: tuple[int, int, int]
     batch_seed: tuple[int, int, int]
 
     def __new__(cls, index: int, seed: tuple[int, int, int], batch_seed: tuple[int, int, int]) -> 'SampleIndex':
-        """Make the index ``index`` of a sample."""
+        """Make the index of a sample from its number in the dataset."""
         self = super().__new__(cls, index)
         self.seed, self.batch_seed = seed, batch_seed
         return self
@@ -35,17 +35,24 @@ class SampleIndex(int):
         return SampleIndex, (int(self), self.seed, self.batch_seed)
 
 
-class SeededDataset(Dataset):
-    """A dataset whose samples draw from generators that are seeded anew for each.
+class MapStyleDataset(Protocol):
+    """A dataset that has a length and is indexed by integers (torch's ``Dataset`` declares no length)."""
 
-    Python's ``random``, NumPy's global generator and torch's are seeded, which are those that BasicSR's datasets and
-    this package's draw from. In the process that trains, their states are put back afterwards.
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: int) -> Any: ...
+
+
+class SeededDataset(Dataset[Any]):
+    """A dataset that seeds the random generators anew for each sample.
+
+    These are Python's ``random``, NumPy's global generator and torch's, from which the datasets of BasicSR and of this
+    package draw. In the training process itself, their states are restored afterwards.
 
     Args:
-        dataset: Any map-style dataset. Indices that are no :class:`SampleIndex` are passed on as they are.
+        dataset: Any map-style dataset. For indices that are not a :class:`SampleIndex` nothing is seeded.
     """
 
-    def __init__(self, dataset: Dataset) -> None:
+    def __init__(self, dataset: MapStyleDataset) -> None:
         self.dataset = dataset
 
     def __len__(self) -> int:
@@ -60,10 +67,10 @@ class SeededDataset(Dataset):
 
 
 def seed_generators(seed: tuple[int, ...]) -> None:
-    """Seed the global generators of Python, NumPy and torch (its CPU one) from a tuple of non-negative integers."""
+    """Seed the global generators of Python, NumPy and torch (on the CPU) from a tuple of non-negative integers."""
     state = np.random.SeedSequence(seed).generate_state(5, np.uint64)
     random.seed(int(state[0]))
-    np.random.seed(state[1:4].view(np.uint32))  # noqa: NPY002  (datasets of BasicSR draw from the global generator)
+    np.random.seed(state[1:4].view(np.uint32))  # noqa: NPY002  (BasicSR's datasets draw from the global generator)
     torch.default_generator.manual_seed(int(state[4]))
 
 

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
@@ -13,7 +14,7 @@ from converse_basicsr.export.lowering import Lowered
 Run = Callable[..., torch.Tensor]
 
 INPUT_NAMES = ('image', 'kernel')
-"""What the inputs are called in ONNX models, in the order of the network's arguments."""
+"""Names of the inputs in ONNX models, in the order of the network's arguments."""
 
 HEIGHT, WIDTH = 2, 3
 """Axes that a dynamic program leaves open, of (N, C, H, W)."""
@@ -33,7 +34,7 @@ def write(
         fold: Store filters instead of making them in every call; for fixed sizes.
 
     Raises:
-        UserError: If the network cannot be exported so.
+        UserError: If the network cannot be exported in this form.
     """
     form = 'real' if file_format == 'onnx' else 'fft'
     with torch.no_grad():
@@ -50,7 +51,7 @@ def write(
 
 def _program(net: nn.Module, example: tuple[torch.Tensor, ...], *, dynamic: bool) -> torch.export.ExportedProgram:
     """Export by ``torch.export``, with the image's height and width open if ``dynamic``."""
-    shapes = None
+    shapes: tuple[Any, ...] | None = None
     if dynamic and not hasattr(torch.export.Dim, 'DYNAMIC'):
         raise UserError(f'--dynamic needs torch 2.6 or newer, this is {torch.__version__}')
     if dynamic:
@@ -66,7 +67,7 @@ def _program(net: nn.Module, example: tuple[torch.Tensor, ...], *, dynamic: bool
 
 
 def _first_line(error: Exception) -> str:
-    """The beginning of an exporter's message, which may fill pages."""
+    """Return the first line of an exporter's message, which may fill pages."""
     return next((line.strip(' -') for line in str(error).splitlines() if line.strip()), type(error).__name__)[:200]
 
 
@@ -94,7 +95,7 @@ def _write_onnx(program: torch.export.ExportedProgram, path: Path, *, num_inputs
 
 
 def read(file_format: str, path: Path) -> Run:
-    """Load what was written, as a function of tensors."""
+    """Load a written file as a function of tensors."""
     if file_format == 'torchscript':
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')

@@ -1,15 +1,15 @@
 """Exported programs without this package's own torch operators, so that they load where it is not installed."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import torch
 from torch import fx, nn
 
 from converse_basicsr.export import real_dft
 from converse_basicsr.ops import sampling, transfer
-from converse_basicsr.ops.library import complex_dtype
 from converse_basicsr.ops.padding import pad2d
+from converse_basicsr.ops.torch_library import complex_dtype
 
 _OPS = torch.ops.converse_basicsr
 
@@ -17,14 +17,14 @@ _OPS = torch.ops.converse_basicsr
 def fft_filter(
     kernel: torch.Tensor, lam: torch.Tensor, scale: int, height: int, width: int, term: str, dtype: torch.dtype
 ) -> torch.Tensor:
-    """``ops.library.inverse_filter`` in one piece, of torch's own operators."""
+    """``ops.torch_library.inverse_filter`` in one piece, of torch's own operators."""
     return transfer.inverse_filter(kernel, lam, scale, height, width, term).to(dtype)
 
 
 def fft_spectral_filter(
     x: torch.Tensor, otf: torch.Tensor, rows: int, columns: int, mode: str, crop: bool
 ) -> torch.Tensor:
-    """``ops.library.spectral_filter`` in one piece, of torch's own operators."""
+    """``ops.torch_library.spectral_filter`` in one piece, of torch's own operators."""
     height, width = x.shape[-2:]
     grid = (height + 2 * rows, width + 2 * columns)
     padded = pad2d(x, (columns, columns, rows, rows), mode)
@@ -35,7 +35,7 @@ def fft_spectral_filter(
 def real_filter(
     kernel: torch.Tensor, lam: torch.Tensor, scale: int, height: int, width: int, term: str, dtype: torch.dtype
 ) -> real_dft.Pair:
-    """The same filter as a pair of real tensors."""
+    """Make the filter of :func:`fft_filter` as a pair of real tensors."""
     return real_dft.inverse_filter(kernel, lam, scale, height, width, term).to(dtype.to_real())
 
 
@@ -49,7 +49,7 @@ def solve(
     mode: str,
     spectral_filter: Callable[..., torch.Tensor],
 ) -> torch.Tensor:
-    """``ops.inference.solve_in_blocks`` with the filter and what applies it given: pad, reverse, crop.
+    """Do the same as ``ops.inference.solve_in_blocks``, with a given filter and a given function that applies it.
 
     Shape:
         x (N, C, H, W) -> (N, C, scale * H, scale * W)
@@ -64,7 +64,7 @@ def solve(
     return out[..., top : top + scale * height, left : left + scale * width]
 
 
-# Form -> what makes a filter, what applies it: with torch's Fourier transforms, or with real matrices only.
+# Form -> (function that makes a filter, function that applies it), by torch's Fourier transforms or real matrices only.
 FORMS: dict[str, tuple[Callable[..., Any], Callable[..., torch.Tensor]]] = {
     'fft': (fft_filter, fft_spectral_filter),
     'real': (real_filter, real_dft.spectral_filter),
@@ -79,8 +79,8 @@ class Lowered(nn.Module):
     Args:
         program: The network, exported by ``torch.export`` with gradients off.
         form: ``fft`` or ``real``, see ``FORMS``.
-        example: Inputs to make the filters from now, for good, instead of in every call. The size of the maps has to be
-            fixed; filters of kernels that are predicted from an input are still made in every call.
+        example: Inputs with which the filters are made once, now, instead of in every call. The size of the maps has to
+            be fixed; filters of kernels that are predicted from an input are still made in every call.
     """
 
     def __init__(
@@ -93,11 +93,11 @@ class Lowered(nn.Module):
         self.form = form
         self.filters = nn.ModuleDict()
         if example is not None:
-            runner = _Runner(self.graph_module, form, made={})
+            made: dict[fx.Node, Any] = {}
             with torch.no_grad():
-                runner.run(*example)
+                _Runner(self.graph_module, form, made=made).run(*example)
             constant = _constants(self.graph_module.graph)
-            for node, otf in runner.made.items():
+            for node, otf in made.items():
                 if all(source in constant for source in _sources(node)):
                     self.filters[node.name] = _Stored(otf)
 
@@ -127,7 +127,7 @@ class _Runner(fx.Interpreter):
         graph_module: The graph.
         form: ``fft`` or ``real``, see ``FORMS``.
         stored: Filters by the name of the node that would make them.
-        made: Receives the filters that are made, by node.
+        made: Receives the filters that are made, by node; None to forget them.
     """
 
     def __init__(
@@ -135,13 +135,13 @@ class _Runner(fx.Interpreter):
         graph_module: fx.GraphModule,
         form: str,
         *,
-        stored: Mapping[str, nn.Module] | None = None,
+        stored: nn.ModuleDict | None = None,
         made: dict[fx.Node, Any] | None = None,
     ) -> None:
         super().__init__(graph_module)
         self.form = form
         self.make_filter, self.spectral_filter = FORMS[form]
-        self.stored = stored or {}
+        self.stored = nn.ModuleDict() if stored is None else stored
         self.made = made
 
     def run_node(self, n: fx.Node) -> Any:
@@ -187,4 +187,4 @@ def _constants(graph: fx.Graph) -> set[fx.Node]:
 def _sources(node: fx.Node) -> list[fx.Node]:
     """The nodes that a filter is made from: kernel and lam."""
     first = 1 if node.target is _OPS.solve.default else 0
-    return list(node.args[first : first + 2])
+    return cast('list[fx.Node]', list(node.args[first : first + 2]))

@@ -41,12 +41,12 @@ def dft(position: torch.Tensor, length: int, count: int) -> Pair:
 
 
 def _as_tensor(size: int, device: torch.device) -> torch.Tensor:
-    """A size as a tensor: ONNX's remainder takes no symbolic number."""
+    """Return a size as a tensor: ONNX's remainder takes no symbolic number."""
     return torch.full((), size, dtype=torch.int64, device=device)
 
 
 def source_of_padded(size: int, padding: int, mode: str, device: torch.device) -> torch.Tensor:
-    """The sample that each position of a padded axis is copied from; none (out of range) where it holds zero."""
+    """Return the sample that each position of a padded axis is copied from; out of range where the padding is zero."""
     position = torch.arange(size + 2 * padding, device=device) - padding
     last = _as_tensor(size, device) - 1
     if mode == 'circular':
@@ -72,12 +72,12 @@ def forward_matrix(size: int, padding: int, mode: str, count: int, device: torch
 def backward_matrix(length: int, first: int, size: int, count: int, device: torch.device) -> Pair:
     """Samples ``first`` to ``first + size`` of the inverse DFT of one axis: (size, count)."""
     transform = dft(torch.arange(size, device=device) + first, length, count)
-    length = _as_tensor(length, device)
-    return Pair(transform.real.mT / length, -transform.imag.mT / length)
+    points = _as_tensor(length, device)
+    return Pair(transform.real.mT / points, -transform.imag.mT / points)
 
 
 def spectral_filter(x: torch.Tensor, otf: Pair, rows: int, columns: int, mode: str, crop: bool) -> torch.Tensor:
-    """``ops.library.spectral_filter``: pad, convolve circularly, crop where asked to.
+    """``ops.torch_library.spectral_filter``: pad, convolve circularly, crop where asked to.
 
     Shape:
         x (N, C, H, W), otf (1 or N, 1 or C, H + 2 rows, (W + 2 columns) // 2 + 1) -> (N, C, H, W) if ``crop``, else

@@ -1,34 +1,32 @@
-"""The training model for networks that also take the blur kernel, the scale or the noise level, with self-ensemble."""
+"""The model for networks that also take the blur kernel, the scale or the noise level; with self-ensemble."""
 
-import inspect
 from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import nn
 
+from converse_basicsr.archs.conditions import conditions_of
 from converse_basicsr.models.training_model import TrainingModel
-
-CONDITIONS = ('kernel', 'scale', 'sigma')
-"""What a network may take beside the image, by the names of its forward's parameters."""
 
 
 class RestorationModel(TrainingModel):
     """Train and validate any network ``net(x)``, ``net(x, kernel)``, ``net(x, kernel, scale)``, ... on degraded images.
 
-    Beside ``lq``, the network gets what its ``forward`` names among ``kernel``, ``scale`` and ``sigma``: from the
-    dataset, or the scale from the option file where the dataset does not give it. Everything else is BasicSR's
-    ``SRModel`` with the training options of :class:`~converse_basicsr.models.training_model.TrainingModel`.
+    Beside ``lq``, the network gets those of ``kernel``, ``scale`` and ``sigma`` that are parameters of its ``forward``.
+    They come from the dataset; the scale comes from the option file if the dataset does not give it. Everything else is
+    BasicSR's ``SRModel`` with the training options of :class:`~converse_basicsr.models.training_model.TrainingModel`.
 
     With ``val: {self_ensemble: true}`` the output is the mean over the eight flips and transpositions of the input. The
-    kernel is turned along with the image, so it works for deblurring too; not where a kernel and a scale above 1 meet,
-    because decimation keeps the first pixel of each block and a flipped image was decimated on another grid.
+    kernel is transformed like the image, so it works for deblurring too. It does not work with a kernel and a scale
+    above 1: decimation keeps the first pixel of each block, so a flipped image would have been decimated on another
+    grid.
 
     Args:
-        opt: The option file's content, completed by BasicSR.
+        opt: The option file's content, completed for a run.
 
     Raises:
-        ValueError: If the network asks for a condition that the dataset does not give, or self-ensemble does not apply.
+        ValueError: If the dataset does not give what the network requires, or self-ensemble does not work for it.
 
     Example (in an option file)::
 
@@ -40,13 +38,13 @@ class RestorationModel(TrainingModel):
     def __init__(self, opt: dict[str, Any]) -> None:
         self.conditions: dict[str, Any] = {}
         super().__init__(opt)
-        parameters = inspect.signature(self.get_bare_model(self.net_g).forward).parameters
-        self.wanted = [name for name in CONDITIONS if name in parameters]
-        self.required = [name for name in self.wanted if parameters[name].default is inspect.Parameter.empty]
+        taken = conditions_of(self.get_bare_model(self.net_g))
+        self.wanted = list(taken)
+        self.required = [name for name, is_required in taken.items() if is_required]
         self.self_ensemble = bool((opt.get('val') or {}).get('self_ensemble', False))
         if self.self_ensemble and 'kernel' in self.wanted and opt.get('scale', 1) != 1:
             raise ValueError('self_ensemble must be false for a network with a kernel and a scale above 1')
-        # SRModel calls net(lq): the hook adds the rest, before DataParallel or DistributedDataParallel distribute it.
+        # SRModel calls net(lq); the hook adds the rest before DataParallel or DistributedDataParallel scatter it.
         for net in (self.net_g, getattr(self, 'net_g_ema', None)):
             if net is not None:
                 net.register_forward_pre_hook(self._add_conditions, with_kwargs=True)
@@ -57,7 +55,7 @@ class RestorationModel(TrainingModel):
         return args, {**kwargs, **self.conditions}
 
     def feed_data(self, data: Mapping[str, Any]) -> None:
-        """Take ``lq`` and ``gt``, and what else the network asks for."""
+        """Take ``lq`` and ``gt``, and whatever else the network takes."""
         super().feed_data(data)
         self.conditions = {name: data[name].to(self.device) for name in self.wanted if name != 'scale' and name in data}
         if 'scale' in self.wanted:
@@ -67,7 +65,7 @@ class RestorationModel(TrainingModel):
             raise ValueError(f'the dataset must give {", ".join(absent)} for this network, got only {sorted(data)}')
 
     def test(self) -> None:
-        """Run the network on the fed image, with self-ensemble if the option file asks for it."""
+        """Run the network on the current image, with self-ensemble if the option file says so."""
         if not self.self_ensemble:
             super().test()
             return

@@ -9,7 +9,7 @@ import torch
 import torch.distributed
 from torch.utils.data import DataLoader
 
-from converse_basicsr import stopping
+from converse_basicsr.processes import stopping
 
 _recorded: list[Any] | None = None
 
@@ -42,7 +42,7 @@ def validate(model: Any, dataloader: Any, current_iter: int, tb_logger: Any, sav
         save_img: Whether to save the restored images; each process saves its own.
 
     Raises:
-        converse_basicsr.stopping.ValidationStopped: On all processes, if one of them was stopped.
+        converse_basicsr.processes.stopping.ValidationStopped: On all processes, if one of them was stopped.
     """
     rank, world_size = torch.distributed.get_rank(), torch.distributed.get_world_size()
     dataset = dataloader.dataset
@@ -87,7 +87,8 @@ def validate(model: Any, dataloader: Any, current_iter: int, tb_logger: Any, sav
 @contextlib.contextmanager
 def _recorder() -> Iterator[list[Any]]:
     global _recorded
-    _recorded = values = []
+    values: list[Any] = []
+    _recorded = values
     try:
         yield values
     finally:

@@ -1,6 +1,7 @@
-"""BasicSR's SRModel with what long trainings on many devices need: the base of this package's models."""
+"""BasicSR's SRModel with mixed precision, accumulation, clipping and more: the base of this package's models."""
 
 import contextlib
+import functools
 import itertools
 import math
 from collections.abc import Mapping
@@ -17,75 +18,82 @@ from converse_basicsr.models.training_options import TrainingOptions
 
 
 class TrainingModel(SRModel):
-    """Train any network of BasicSR with mixed precision, gradient accumulation and clipping, compiled, channels last.
+    """Train any network of BasicSR, with mixed precision, gradient accumulation and clipping, ``torch.compile``.
 
     The section ``train`` of the option file takes the keys of
-    :class:`~converse_basicsr.models.training_options.TrainingOptions` and any optimizer of ``torch.optim``. With none
-    of them, an iteration computes what BasicSR's ``SRModel`` computes, bit for bit.
+    :class:`~converse_basicsr.models.training_options.TrainingOptions` and any optimizer of ``torch.optim``. Without
+    these keys, an iteration computes exactly what BasicSR's ``SRModel`` computes.
 
     Convention:
-        An iteration is one optimizer step on ``batch_size_per_gpu * accum_iter`` samples of each process. Its gradient
-        is that of the mean over all of these samples: 2 processes with 4 samples each, 1 with 8, and 1 with
-        ``accum_iter: 2`` and 4 do the same. ``total_iter``, ``val_freq``, ``save_checkpoint_freq``, schedules and EMA
-        count iterations. Losses with ``reduction: sum`` are averaged over processes and micro-batches too.
+        An iteration is one optimizer step on ``batch_size_per_gpu * accum_iter`` samples per process. Its gradient is
+        that of the mean loss over all of these samples. So 2 processes with 4 samples each, 1 process with 8, and 1
+        process with 4 and ``accum_iter: 2`` are equivalent. ``total_iter``, ``val_freq``, ``save_checkpoint_freq``,
+        schedules and EMA count iterations. Losses with ``reduction: sum`` are averaged over processes and
+        micro-batches too.
 
-        BatchNorm is the exception: it normalises by the samples that pass together, those of one micro-batch in one
-        process, and the running statistics that are kept are those of rank 0.
+        BatchNorm is the exception: it normalises over one micro-batch of one process, and the running statistics that
+        are saved are those of rank 0.
 
-        An iteration whose loss or gradient is not finite on any process leaves no trace on weights, optimizer, EMA and
-        running statistics on all of them. It is counted and logged.
+        If the loss or the gradient is not finite on any process, the iteration is skipped on all: weights, optimizer,
+        EMA and running statistics do not change. It is counted and logged.
 
-    Subclasses override :meth:`losses` for other objectives and ``feed_data`` for other inputs. ``feed_data`` gets
-    micro-batches as if they were batches.
+    Subclasses override :meth:`losses` for other objectives and ``feed_data`` for other inputs. ``feed_data`` gets every
+    micro-batch as if it were a batch.
 
     Args:
-        opt: The option file's content, completed by BasicSR.
+        opt: The option file's content, completed for a run.
 
     Raises:
-        converse_basicsr.errors.UserError: If an option has a value that it may not have or that the device cannot
-            serve.
+        converse_basicsr.errors.UserError: If an option has a value that is not allowed or that the device does not
+            support.
     """
 
     splits_batches = True
-    """BasicSR's loop then feeds ``accum_iter`` batches at once."""
+    """Tells the training loop to feed ``accum_iter`` batches at once."""
+
+    lq: torch.Tensor
+    gt: torch.Tensor
+    output: torch.Tensor
 
     def __init__(self, opt: dict[str, Any]) -> None:
         self.options = TrainingOptions.read(opt['train']) if opt['is_train'] else TrainingOptions()
         super().__init__(opt)
 
     def init_training_settings(self) -> None:
-        """Make losses, optimizer and schedules, and what the training options ask for."""
+        """Make losses, optimizer and schedules, gradient scaler and compiled network."""
         options = self.options
         if options.amp == 'fp16' and self.device.type != 'cuda':
             raise UserError('train:amp: fp16 needs a GPU; bf16 and no work on the CPU too')
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=options.amp == 'fp16')
         self.skipped_iterations = self.skipped_in_succession = 0
         super().init_training_settings()
-        # DistributedDataParallel is compiled from outside: its hooks then overlap communication and backward pass.
+        # Compiling the DistributedDataParallel wrapper, not the network inside it, lets communication overlap with the
+        # backward pass.
         self.trained_net = torch.compile(self.net_g) if options.compile else self.net_g
 
     def model_to_device(self, net: nn.Module) -> nn.Module:
-        """Move a network to the device, in the memory format asked for, and wrap it for several of them."""
+        """Move a network to the device, in the chosen memory format, and wrap it if there are several devices."""
         if self.options.channels_last:
             net = net.to(memory_format=torch.channels_last)
         return super().model_to_device(net)
 
     def get_optimizer(self, optim_type: str, params: Any, lr: float, **kwargs: Any) -> torch.optim.Optimizer:
-        """Make an optimizer of ``torch.optim`` by its name (BasicSR knows Adam alone)."""
+        """Make any optimizer of ``torch.optim`` by its name (BasicSR offers Adam only)."""
         optimizer = getattr(torch.optim, optim_type, None)
         if not (isinstance(optimizer, type) and issubclass(optimizer, torch.optim.Optimizer)):
             raise UserError(f'train:optim_g:type must be an optimizer of torch.optim, such as Adam, got {optim_type!r}')
-        return optimizer(params, lr=lr, **kwargs)
+        options = {'lr': lr, **kwargs}
+        return optimizer(params, **options)
 
     def feed_data(self, data: Mapping[str, Any]) -> None:
-        """Take ``lq`` and ``gt`` of a batch, or of a part of one."""
+        """Take ``lq`` and ``gt`` of a batch or a micro-batch."""
         super().feed_data(data)
         self.fed = data
         if self.options.channels_last:
             self.lq = self.lq.contiguous(memory_format=torch.channels_last)
 
     def losses(self) -> dict[str, torch.Tensor]:
-        """The terms of the loss of ``self.output`` against ``self.gt``, by the names they are logged under."""
+        """The terms of the loss between ``self.output`` and ``self.gt``, by the names under which they are logged."""
         terms = {}
         if self.cri_pix:
             terms['l_pix'] = self.cri_pix(self.output, self.gt)
@@ -118,7 +126,8 @@ class TrainingModel(SRModel):
                     output = self.trained_net(self.lq)
                 self.output = output.to(self.gt.dtype)
                 terms = self.losses()
-                self.scaler.scale(sum(terms.values()) * share).backward()
+                loss = functools.reduce(torch.add, terms.values())
+                self.scaler.scale(loss * share).backward()
             for name, term in terms.items():
                 means[name] = means.get(name, 0) + term.detach() * share
         self.fed = batch
@@ -126,7 +135,7 @@ class TrainingModel(SRModel):
         self.scaler.unscale_(self.optimizer_g)
         limit = float('inf') if self.options.grad_clip is None else self.options.grad_clip
         norm = nn.utils.clip_grad_norm_(self.net_g.parameters(), limit)
-        # With a scaler, gradients overflow now and then, and it sees to that itself.
+        # With a scaler, gradients may overflow now and then; the scaler skips such steps itself.
         finite = all(map(math.isfinite, self.log_dict.values())) and (self.scaler.is_enabled() or math.isfinite(norm))
         if not finite:
             self._skip(current_iter, buffers)
@@ -138,7 +147,7 @@ class TrainingModel(SRModel):
             self.model_ema(decay=self.ema_decay)
 
     def further_training_state(self) -> dict[str, Any]:
-        """What a training state holds of this model beside weights, optimizers and schedules."""
+        """What a training state contains of this model beside weights, optimizers and schedules."""
         return {
             'scaler': self.scaler.state_dict(),
             'skipped_iterations': self.skipped_iterations,
@@ -146,7 +155,7 @@ class TrainingModel(SRModel):
         }
 
     def load_further_training_state(self, state: Mapping[str, Any]) -> None:
-        """Take up what :meth:`further_training_state` has saved; states of other models lack it."""
+        """Restore what :meth:`further_training_state` returned; states of other models do not contain it."""
         if state.get('scaler') and self.scaler.is_enabled():
             self.scaler.load_state_dict(state['scaler'])
         self.skipped_iterations = state.get('skipped_iterations', 0)
@@ -157,11 +166,11 @@ class TrainingModel(SRModel):
         return torch.autocast(self.device.type, dtype=dtype, enabled=dtype is not None)
 
     def _gradients_exchanged(self, wanted: bool) -> contextlib.AbstractContextManager[Any]:
-        """Whether the processes exchange gradients in the backward pass: with the last micro-batch only."""
+        """A context for a backward pass in which the processes exchange gradients only if ``wanted``."""
         return contextlib.nullcontext() if wanted or not self.opt['dist'] else self.net_g.no_sync()
 
     def _mean_over_processes(self, losses: dict[str, torch.Tensor]) -> dict[str, float]:
-        """Average over the processes; all of them get the result, and so agree whether it is finite."""
+        """Average losses over the processes; all get the same result, and so agree on whether it is finite."""
         values = torch.stack([value.mean() for value in losses.values()])
         if self.opt['dist']:
             torch.distributed.all_reduce(values)
@@ -169,7 +178,7 @@ class TrainingModel(SRModel):
         return dict(zip(losses, values.tolist()))
 
     def _skip(self, current_iter: int, buffers: list[torch.Tensor]) -> None:
-        """Undo an iteration that was not finite, before its optimizer step, and end the run if there are too many."""
+        """Undo an iteration that was not finite, before its optimizer step; end the run if there were too many."""
         self.optimizer_g.zero_grad()
         for buffer, saved in zip(self.get_bare_model(self.net_g).buffers(), buffers):
             buffer.copy_(saved)
@@ -191,11 +200,11 @@ def split(batch: Mapping[str, Any], count: int) -> list[tuple[dict[str, Any], fl
     """Split a batch into micro-batches.
 
     Args:
-        batch: Tensors and lists with an entry a sample; anything else goes into every part.
-        count: Number of parts, or of samples if that is smaller.
+        batch: Tensors and lists with one entry per sample; anything else goes into every part.
+        count: Number of parts; with fewer samples there are as many parts as samples.
 
     Returns:
-        The parts, and the share that each has of the samples.
+        The parts, each with its share of the samples.
     """
     size = len(batch['lq'])
     bounds = [number * size // count for number in range(count + 1)]

@@ -5,13 +5,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from converse_basicsr.errors import UserError
+from converse_basicsr.values import BOOLEAN, Schema, choice, describe, fits, integer, number, optional
 
-AMP = ('bf16', 'fp16', 'no')
+
+def _about(meaning: str, schema: Schema) -> dict[str, Any]:
+    return {'meaning': meaning, 'schema': schema}
 
 
 @dataclasses.dataclass(frozen=True)
 class TrainingOptions:
     """How an optimizer step is made; the keys of ``train`` with these names.
+
+    The check of option files, their JSON Schema and docs/options.md take meaning, default and schema of these keys from
+    here (each field's ``metadata``).
 
     Attributes:
         amp: Precision of the network's forward pass: ``bf16`` or ``fp16`` under autocast, or ``no`` (float32). ``fp16``
@@ -24,12 +30,24 @@ class TrainingOptions:
             skipped, training ends.
     """
 
-    amp: str = 'no'
-    accum_iter: int = 1
-    grad_clip: float | None = None
-    compile: bool = False
-    channels_last: bool = False
-    nonfinite_limit: int = 10
+    amp: str = dataclasses.field(
+        default='no',
+        # What YAML makes of an unquoted no is false.
+        metadata=_about('precision of the forward pass; fp16 needs a GPU', choice('bf16', 'fp16', 'no', False)),
+    )
+    accum_iter: int = dataclasses.field(
+        default=1, metadata=_about('batches whose gradients make one optimizer step', integer(1))
+    )
+    grad_clip: float | None = dataclasses.field(
+        default=None, metadata=_about('largest L2 norm of all gradients together', optional(number(above=0)))
+    )
+    compile: bool = dataclasses.field(default=False, metadata=_about('train with torch.compile', BOOLEAN))
+    channels_last: bool = dataclasses.field(
+        default=False, metadata=_about('lay out weights and images with the channels last', BOOLEAN)
+    )
+    nonfinite_limit: int = dataclasses.field(
+        default=10, metadata=_about('iterations in succession that may be skipped as not finite', integer(1))
+    )
 
     @classmethod
     def read(cls, train: Mapping[str, Any]) -> 'TrainingOptions':
@@ -40,25 +58,9 @@ class TrainingOptions:
         """
         given = {field.name: train[field.name] for field in dataclasses.fields(cls) if field.name in train}
         if given.get('amp') in (False, None) and 'amp' in given:
-            given['amp'] = 'no'  # what YAML makes of an unquoted no
-        options = cls(**given)
-        rules = {
-            'amp': (options.amp in AMP, f'one of {", ".join(AMP)}'),
-            'accum_iter': (_whole(options.accum_iter), 'a whole number from 1 up'),
-            'grad_clip': (options.grad_clip is None or _positive(options.grad_clip), 'a number above 0, or ~'),
-            'compile': (isinstance(options.compile, bool), 'true or false'),
-            'channels_last': (isinstance(options.channels_last, bool), 'true or false'),
-            'nonfinite_limit': (_whole(options.nonfinite_limit), 'a whole number from 1 up'),
-        }
-        for name, (kept, rule) in rules.items():
-            if not kept:
-                raise UserError(f'train:{name} must be {rule}, got {getattr(options, name)!r}')
-        return options
-
-
-def _whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
-
-
-def _positive(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
+            given['amp'] = 'no'
+        for field in dataclasses.fields(cls):
+            schema = field.metadata['schema']
+            if field.name in given and not fits(given[field.name], schema):
+                raise UserError(f'train:{field.name} must be {describe(schema)}, got {given[field.name]!r}')
+        return cls(**given)

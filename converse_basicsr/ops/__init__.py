@@ -1,4 +1,4 @@
-"""The reverse convolution operator: a functional, its module and nothing that needs more than torch."""
+"""The reverse convolution operator: a functional and its module, which depend on torch alone."""
 
 from converse_basicsr.ops.converse2d import Converse2D, converse2d
 

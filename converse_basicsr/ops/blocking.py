@@ -1,20 +1,19 @@
-"""Cutting a batch of maps into blocks that stay in a processor's cache."""
+"""Cut a batch of maps into blocks that stay in a processor's cache."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 
-# About the share of the last-level cache that one block's temporaries may take; also small enough for the C allocator
-# to reuse their memory, where larger temporaries are returned to the operating system and faulted in again on every
-# call.
+# About the share of the last-level cache that the temporaries of one block may take. It is also small enough for the C
+# allocator to reuse their memory; larger ones are returned to the operating system and faulted in again on every call.
 BLOCK_BYTES = 2 << 20
 
 
 def block_slices(num: int, channels: int, plane_bytes: int, device: torch.device) -> Iterator[tuple[slice, slice]]:
-    """Cut ``num`` x ``channels`` planes of ``plane_bytes`` into (batch, channel) slices.
+    """Cut ``num`` x ``channels`` planes of ``plane_bytes`` bytes each into (batch, channel) slices.
 
-    Blocks advance through the batch first, so that what belongs to a channel (its filter) is reused while it is warm.
-    On a GPU there is one block: it has no such cache, and every launch costs.
+    Blocks advance through the batch first, so that the filter of a channel is reused while it is in the cache. On a GPU
+    there is one block: its caches are no help here, and every kernel launch costs time.
     """
     if num * channels == 0:
         return
@@ -28,11 +27,11 @@ def block_slices(num: int, channels: int, plane_bytes: int, device: torch.device
             yield slice(n, min(n + step_n, num)), slice(c, min(c + step_c, channels))
 
 
-def plane_bytes(grid: tuple[int, int], dtype: torch.dtype) -> int:
-    """Size of one plane, at least 1."""
+def plane_bytes(grid: Sequence[int], dtype: torch.dtype) -> int:
+    """Size in bytes of one plane of (height, width) values, at least 1."""
     return max(1, grid[0] * grid[1] * dtype.itemsize)
 
 
 def pick(x: torch.Tensor, batch: slice, channels: slice) -> torch.Tensor:
-    """The block of a tensor whose batch or channel axis may have the broadcast length 1."""
+    """The block of a tensor; an axis of length 1 is broadcast and so kept whole."""
     return x[batch if x.shape[0] > 1 else slice(None), channels if x.shape[1] > 1 else slice(None)]

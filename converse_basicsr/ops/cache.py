@@ -1,12 +1,12 @@
-"""A process-wide store of filters, checked against the very values they were made from.
+"""A process-wide cache of filters, each checked against the values that it was made from.
 
 Version counters cannot tell whether a filter is stale: the moving average of weights in most training code writes
-through ``param.data``, which counts nothing. So an entry keeps a copy of its kernel and lam (a few thousand numbers),
-serves its filter only to equal ones, and builds it from the copy. There is nothing to invalidate: an optimizer step,
-``load_state_dict`` or a write by whatever path changes the values and thereby misses. Modules hold no reference to
-the store, hence copying, pickling and replicating them is safe.
+through ``param.data``, which leaves them unchanged. So an entry keeps a copy of its kernel and lam (a few thousand
+numbers), builds the filter from that copy, and is used only for equal values. Nothing has to be invalidated: an
+optimizer step, ``load_state_dict`` or any other write changes the values, so that the lookup misses. Modules hold no
+reference to the cache; copying, pickling and replicating them is safe.
 
-The comparison takes microseconds on a CPU. A GPU would have to be waited for, so there filters are rebuilt, not kept.
+The comparison takes microseconds on a CPU. On a GPU it would have to wait for the device, so filters are rebuilt there.
 """
 
 import threading
@@ -25,7 +25,7 @@ class _Entry:
     kernel: torch.Tensor
     lam: torch.Tensor
     tick: int
-    owner: weakref.ref | None = None
+    owner: weakref.ref[object] | None = None
     filter: torch.Tensor | None = None
 
     @property
@@ -37,14 +37,14 @@ class _Entry:
 
 
 class FilterCache:
-    """Filters up to a number of bytes, for any number of threads.
+    """Filters up to a number of bytes in all; safe to use from any number of threads.
 
-    A filter is stored when it is asked for the second time with the same values, in the place of filters that nobody
-    used in between. So a size that occurs once costs no memory, and a network whose filters exceed the limit keeps
-    those that fit, where plain least-recently-used replacement would push out each one shortly before its turn.
+    A filter is stored when it is requested for the second time with the same values, and then replaces filters that
+    were not used in between. So a size that occurs once costs no memory. A network whose filters exceed the limit keeps
+    those that fit, where plain least-recently-used replacement would drop each one shortly before it is needed again.
 
     Args:
-        limit: Number of bytes, the copies of the kernels included.
+        limit: Largest number of bytes, the copies of the kernels included.
     """
 
     def __init__(self, limit: int = DEFAULT_LIMIT) -> None:
@@ -52,12 +52,12 @@ class FilterCache:
         self._entries: OrderedDict[Hashable, _Entry] = OrderedDict()  # least recently used first
         self._bytes = 0
         self._tick = 0
-        # Re-entrant: an owner may die, and its callback come, while its own thread holds the lock.
+        # Re-entrant: an owner may be collected, and its callback run, while the same thread holds the lock.
         self._lock = threading.RLock()
 
     @property
     def limit(self) -> int:
-        """Number of bytes that may be held; lowering it drops what exceeds it, 0 switches the store off."""
+        """Largest number of bytes; lowering it drops what exceeds it, 0 switches the cache off."""
         return self._limit
 
     @limit.setter
@@ -93,16 +93,16 @@ class FilterCache:
         build: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
         owner: object | None = None,
     ) -> torch.Tensor | None:
-        """The filter of these values, or None where it is not worth keeping (yet).
+        """The filter of these values, or None if it is not stored and not to be stored now.
 
         Args:
-            kernel: Kernel; its address tells layers apart.
+            kernel: The kernel; its address distinguishes layers.
             lam: Regularisation weight.
-            spec: Whatever else determines the filter.
+            spec: Everything else that determines the filter.
             num_bytes: Size of the filter.
-            build: Makes it from kernel and lam.
-            owner: The entry goes when this does; not the kernel itself, since torch refuses to exchange the content of
-                tensors that are weakly referenced.
+            build: Makes the filter from kernel and lam.
+            owner: The entry is dropped when this object is collected. It is not the kernel itself: torch refuses to
+                exchange the content of tensors that are weakly referenced.
         """
         key = (kernel.data_ptr(), kernel.dtype, lam.dtype, spec)
         with self._lock:
@@ -117,7 +117,7 @@ class FilterCache:
                 return entry.filter
         built = build(entry.kernel, entry.lam)
         with self._lock:
-            # Another thread may have taken the room, dropped the entry or stored the same filter meanwhile.
+            # Meanwhile another thread may have taken the room, dropped the entry or stored the same filter.
             if self._entries.get(key) is entry and entry.filter is None and self._bytes + built.nbytes <= self._limit:
                 entry.filter = built
                 self._bytes += built.nbytes
@@ -138,10 +138,10 @@ class FilterCache:
             if entry is not None and only in (None, entry):
                 del self._entries[key]
                 self._bytes -= entry.num_bytes
-                entry.owner = None  # its callback refers to the entry: the cycle would keep the filter alive
+                entry.owner = None  # its callback refers to the entry: a cycle that would keep the filter alive
 
     def _make_room(self, num_bytes: int, unused_since: int) -> bool:
-        """Drop entries last used before ``unused_since`` until ``num_bytes`` fit; none if that is not enough."""
+        """Drop entries last used before ``unused_since`` until ``num_bytes`` fit; drop none if that is not enough."""
         missing = self._bytes + num_bytes - self._limit
         victims = []
         for key, entry in self._entries.items():

@@ -3,17 +3,20 @@
 import functools
 import math
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from torch import nn
 
-from converse_basicsr.ops import library, sampling
+from converse_basicsr.ops import sampling, torch_library
 from converse_basicsr.ops.inference import solve_in_blocks, solve_op
 from converse_basicsr.ops.padding import PADDING_MODES, check_padding, pad2d
 
 # lam = sigmoid(bias - LAM_LOGIT_SHIFT) + eps: a zero bias starts a layer at lam = 1.2e-4 + eps.
 LAM_LOGIT_SHIFT = 9.0
 KERNEL_INITS = ('normal', 'softmax', 'uniform')
+DEFAULT_EPS = 1e-5
+DEFAULT_KERNEL_INIT = 'softmax'
 
 
 def converse2d(
@@ -25,18 +28,19 @@ def converse2d(
 
     .. math:: x^* = \arg\min_z \|x - (k * z)\downarrow_s\|^2 + \lambda \|z - x_0\|^2 .
 
-    The solve runs in float32, or in float64 for float64 input, also under autocast; the input's dtype comes back.
+    It is solved in float32, or in float64 for float64 input, also under autocast; the result has the input's dtype.
 
     Convention:
-        ``*`` is circular convolution (not correlation) on the grid as given, without padding, centred on tap (kh //
-        2, kw // 2); taps beyond the grid wrap around it. Decimation keeps every ``scale``-th sample from index 0.
+        ``*`` is circular convolution (not correlation) on the grid as given, without padding, with its centre at
+        tap ``(kh // 2, kw // 2)``; taps beyond the grid wrap around it. Decimation keeps every ``scale``-th sample
+        from index 0.
 
     Args:
         x: Feature map.
-        kernel: One kernel a layer or a sample, for all channels or each.
+        kernel: One kernel for the whole batch or per sample, for all channels or per channel.
         lam: Regularisation weight, above 0.
         scale: Upsampling factor.
-        x0: Where the regularisation pulls the solution to; nearest-neighbour upsampling of ``x`` if None.
+        x0: What the regularisation pulls the solution towards; the nearest-neighbour upsampling of ``x`` if None.
 
     Returns:
         The solution, in the dtype of ``x``.
@@ -62,7 +66,7 @@ def converse2d(
         torch.Size([2, 3, 16, 16])
     """
     _check(x, kernel, lam, scale, x0)
-    # One leading shape for kernel and lam; where one of them is broadcast, autograd sums its gradient.
+    # Give kernel and lam one leading shape; where one of them is broadcast, autograd sums its gradient.
     lead = torch.broadcast_shapes(kernel.shape[:2], lam.shape[:2])
     kernel, lam = kernel.expand(*lead, -1, -1), lam.expand(*lead, -1, -1)
     needs_transform = max(kernel.shape[-2:]) > scale
@@ -73,27 +77,27 @@ def converse2d(
 
 
 class Converse2D(nn.Module):
-    r"""Learnable reverse convolution, one kernel and one regularisation weight a channel.
+    r"""Learnable reverse convolution with one kernel and one regularisation weight per channel.
 
     The map is padded, ``converse2d`` solves on the padded grid with :math:`\lambda = \sigma(b - 9) + \epsilon`, and
     ``scale * padding`` is cropped off each side.
 
     Args:
         in_channels: Number of channels.
-        out_channels: Number of channels again; the operator works channel by channel.
+        out_channels: The same number of channels; the operator works channel by channel.
         kernel_size: Size of the kernel, or (rows, columns).
         scale: Upsampling factor.
-        padding: Samples added on every side, or (rows, columns); kernel size - 1 if None. Circular padding is not a
-            no-op: the grid on which the problem is solved grows.
+        padding: Samples added on every side, or (rows, columns); kernel size - 1 if None. Circular padding has an
+            effect too: the problem is solved on a larger grid.
         padding_mode: 'circular', 'constant' (zeros), 'reflect' or 'replicate'.
-        eps: Smallest lam.
-        kernel_init: 'softmax' of standard normal draws over the taps (positive, sum 1), the 'normal' draws
-            themselves, or 'uniform' draws from [0, 1).
-        lam_init: First value of lam, between ``eps`` and 1 + ``eps``; a zero ``bias`` if None.
+        eps: Lower bound of lam.
+        kernel_init: Initial kernels: 'softmax' over the taps of standard normal draws (positive, with sum 1), the
+            'normal' draws themselves, or 'uniform' draws from [0, 1).
+        lam_init: Initial lam, between ``eps`` and 1 + ``eps``; None for that of a zero ``bias``.
 
     Attributes:
         weight: The kernels, (1, C, kh, kw).
-        bias: The logit of lam, shifted by 9, (1, C, 1, 1); not an additive bias.
+        bias: The logit of lam - eps, plus 9, (1, C, 1, 1); not an additive bias.
 
     Shape:
         (N, C, H, W) -> (N, C, scale * H, scale * W)
@@ -117,9 +121,9 @@ class Converse2D(nn.Module):
         scale: int = 1,
         padding: int | tuple[int, int] | None = None,
         padding_mode: str = 'circular',
-        eps: float = 1e-5,
+        eps: float = DEFAULT_EPS,
         *,
-        kernel_init: str = 'softmax',
+        kernel_init: str = DEFAULT_KERNEL_INIT,
         lam_init: float | None = None,
     ) -> None:
         super().__init__()
@@ -138,9 +142,9 @@ class Converse2D(nn.Module):
         _check_scale(scale)
         self.in_channels = in_channels
         self.out_channels = out_channels
-        self.kernel_size = _pair('kernel_size', kernel_size, least=1)
+        self.kernel_size = rows, columns = _pair('kernel_size', kernel_size, least=1)
         self.scale = scale
-        self.padding = tuple(k - 1 for k in self.kernel_size) if padding is None else _pair('padding', padding, least=0)
+        self.padding = (rows - 1, columns - 1) if padding is None else _pair('padding', padding, least=0)
         self.padding_mode = padding_mode
         self.eps = eps
         self.kernel_init = kernel_init
@@ -151,7 +155,7 @@ class Converse2D(nn.Module):
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
-        """Draw new kernels and set lam back to its first value."""
+        """Draw new kernels and set lam to its initial value."""
         if self.kernel_init == 'uniform':
             self.weight.uniform_()
         else:
@@ -170,17 +174,17 @@ class Converse2D(nn.Module):
             raise ValueError(f'x must be of shape (N, {self.in_channels}, H, W), got {tuple(x.shape)}')
         _check_floating('x', x)
         rows, columns = self.padding
-        check_padding(*x.shape[-2:], (columns, columns, rows, rows), self.padding_mode)
+        check_padding(x.shape[-2], x.shape[-1], (columns, columns, rows, rows), self.padding_mode)
         with _full_precision(x.device.type):
             if max(self.kernel_size) > self.scale and not _records_graph(x, self.weight, self.bias):
                 solve = solve_op if torch.compiler.is_compiling() else functools.partial(solve_in_blocks, owner=self)
-                return solve(x, self.weight, self.lam, self.scale, *self.padding, self.padding_mode)
+                return solve(x, self.weight, self.lam, self.scale, rows, columns, self.padding_mode)
             return _solve(x, self.weight, self.lam, self.scale, None, self.padding, self.padding_mode)
 
     @property
     def lam(self) -> torch.Tensor:
         """The regularisation weight, (1, C, 1, 1)."""
-        # A half-precision module would round lam, and with it the filter, to two or three digits.
+        # In half precision lam, and with it the filter, would be rounded to two or three digits.
         logit = self.bias.to(torch.promote_types(self.bias.dtype, torch.float32)) - LAM_LOGIT_SHIFT
         return torch.sigmoid(logit) + self.eps
 
@@ -201,23 +205,23 @@ def _solve(
     padding: tuple[int, int] = (0, 0),
     padding_mode: str = 'circular',
 ) -> torch.Tensor:
-    """Pad, solve, crop in recordable steps, for kernel and lam of the same leading shape and with autocast off."""
+    """Pad, solve and crop in steps that can be recorded; kernel and lam have one leading shape, autocast is off."""
     work = torch.promote_types(x.dtype, torch.float32)
     y = x.to(work)
     if x0 is None and _has_gains(kernel, scale):
-        # Sample by sample: padding would have no influence.
+        # Every block depends on its own sample alone, so padding would change nothing.
         gains = sampling.block_gains(kernel.double(), lam.double(), scale).to(work)
         return sampling.scale_blocks(y, gains, scale).to(x.dtype)
     rows, columns = padding
     grid = (y.shape[-2] + 2 * rows, y.shape[-1] + 2 * columns)
 
-    def filtered(z: torch.Tensor, term: str, *geometry: int | str | bool) -> torch.Tensor:
-        otf = library.inverse_filter(kernel, lam, scale, *grid, term, library.complex_dtype(work))
-        return library.spectral_filter(z, otf, *(geometry or (0, 0, 'circular', False)))
+    def filtered(z: torch.Tensor, term: str, *geometry: Any) -> torch.Tensor:
+        otf = torch_library.inverse_filter(kernel, lam, scale, *grid, term, torch_library.complex_dtype(work))
+        return torch_library.spectral_filter(z, otf, *(geometry or (0, 0, 'circular', False)))
 
-    if scale == 1 and x0 is None:
-        return filtered(y, 'both', rows, columns, padding_mode, True).to(x.dtype)
     if scale == 1:
+        if x0 is None:
+            return filtered(y, 'both', rows, columns, padding_mode, True).to(x.dtype)
         return (filtered(y, 'data') + filtered(x0.to(work), 'prior')).to(x.dtype)
     padded = pad2d(y, (columns, columns, rows, rows), padding_mode)
     start = sampling.nearest(padded, scale) if x0 is None else x0.to(work)
@@ -239,19 +243,21 @@ def _has_gains(kernel: torch.Tensor, scale: int) -> bool:
 
 
 def _records_graph(*tensors: torch.Tensor) -> bool:
-    """Whether autograd, a tracer, ``torch.func`` or a tensor subclass needs the computation in recordable steps."""
+    """Whether autograd, a tracer, ``torch.func`` or a tensor subclass has to see the computation step by step."""
     if torch.is_grad_enabled() and any(t.requires_grad for t in tensors):
         return True
     if torch.compiler.is_compiling():
         return False
-    if torch.jit.is_tracing() or library.is_transformed():
+    if torch.jit.is_tracing() or torch_library.is_transformed():
         return True
     return any(type(t) not in (torch.Tensor, nn.Parameter) for t in tensors)
 
 
-def _full_precision(device_type: str) -> AbstractContextManager:
-    """Autocast off, on devices that have it (``meta`` has not)."""
-    if torch.amp.is_autocast_available(device_type) and torch.is_autocast_enabled(device_type):
+def _full_precision(device_type: str) -> AbstractContextManager[object]:
+    """A context with autocast off; nothing to switch off on devices without it, such as ``meta``."""
+    # torch.compile meets no device without autocast, and up to torch 2.6 it cannot follow the question.
+    has_autocast = torch.compiler.is_compiling() or torch.amp.is_autocast_available(device_type)
+    if has_autocast and torch.is_autocast_enabled(device_type):
         return torch.autocast(device_type, enabled=False)
     return nullcontext()
 

@@ -1,12 +1,12 @@
-"""The operator without gradients: padding, solve and crop block by block, with stored filters."""
+"""The operator without gradients: pad, solve and crop block by block, with cached filters."""
 
 import torch
 
 from converse_basicsr.ops import sampling, transfer
 from converse_basicsr.ops.blocking import block_slices, pick, plane_bytes
 from converse_basicsr.ops.cache import filter_cache
-from converse_basicsr.ops.library import build_filter, complex_dtype
 from converse_basicsr.ops.padding import pad2d
+from converse_basicsr.ops.torch_library import build_filter, complex_dtype
 
 
 def solve_in_blocks(
@@ -21,7 +21,7 @@ def solve_in_blocks(
     keep_filter: bool = True,
     owner: object | None = None,
 ) -> torch.Tensor:
-    """Pad, reverse, crop: ``Converse2D`` where it needs FFTs, with nothing batch-sized but the output.
+    """Pad, solve and crop with FFTs, as ``Converse2D`` does; the output is the only tensor as large as the batch.
 
     Args:
         x: Feature map (N, C, H, W).
@@ -29,11 +29,14 @@ def solve_in_blocks(
         lam: Regularisation weight, of the same leading shape as the kernel.
         scale: Upsampling factor.
         rows: Padding above and below.
-        columns: Padding left and right.
+        columns: Padding on the left and on the right.
         mode: One of the padding modes.
-        keep_filter: Whether the filter is likely to be needed again: that of parameters is, that of a predicted kernel
-            is not.
-        owner: With whom the stored filter goes, if not None.
+        keep_filter: Whether the filter may be cached: that of a layer's parameters is likely to be needed again, that
+            of a predicted kernel is not.
+        owner: The cached filter is dropped when this object is collected; None: no owner.
+
+    Returns:
+        The solution (N, C, scale * H, scale * W), in the dtype of ``x``.
     """
     num, channels, height, width = x.shape
     grid = (height + 2 * rows, width + 2 * columns)
@@ -59,7 +62,7 @@ def solve_in_blocks(
         else:
             otf = pick(filters, n, c)
         solved = torch.fft.irfft2(torch.fft.rfft2(block).mul_(otf), s=grid)
-        if scale > 1:
+        if taps is not None:
             solved = sampling.blur_and_decimate_adjoint(solved, pick(taps, n, c), scale)
             solved.unflatten(-1, (-1, scale)).unflatten(-3, (-1, scale)).add_(block[:, :, :, None, :, None])
         out[n, c] = solved[..., scale * rows : scale * (rows + height), scale * columns : scale * (columns + width)]
@@ -70,7 +73,7 @@ def solve_in_blocks(
 def solve_op(
     x: torch.Tensor, kernel: torch.Tensor, lam: torch.Tensor, scale: int, rows: int, columns: int, mode: str
 ) -> torch.Tensor:
-    """``solve_in_blocks`` as one node of a compiled or exported graph, stored filters included; it has no gradient."""
+    """``solve_in_blocks`` as one node of a compiled or exported graph, cached filters included; it has no gradient."""
     return solve_in_blocks(x, kernel, lam, scale, rows, columns, mode)
 
 

@@ -1,4 +1,4 @@
-"""Boundary handling: four padding modes on all sides, circular padding as wide as one likes, and the adjoint."""
+"""Padding in four modes, circular padding of any width included, and its adjoint."""
 
 import torch
 import torch.nn.functional as F
@@ -7,7 +7,7 @@ PADDING_MODES = ('circular', 'constant', 'reflect', 'replicate')
 
 
 def check_padding(height: int, width: int, padding: tuple[int, int, int, int], mode: str) -> None:
-    """Raise ValueError where a map is too small for its padding."""
+    """Raise ValueError if a map is too small for its padding (left, right, top, bottom)."""
     left, right, top, bottom = padding
     if mode == 'reflect' and (max(left, right) >= width or max(top, bottom) >= height):
         raise ValueError(
@@ -17,9 +17,9 @@ def check_padding(height: int, width: int, padding: tuple[int, int, int, int], m
 
 
 def pad2d(x: torch.Tensor, padding: tuple[int, int, int, int], mode: str = 'circular') -> torch.Tensor:
-    """Pad the two last axes of ``x`` by (left, right, top, bottom), as ``F.pad`` does.
+    """Pad the last two axes of ``x`` by (left, right, top, bottom), as ``F.pad`` does.
 
-    Circular padding wider than the map wraps as often as it takes, where ``F.pad`` gives up after one turn.
+    Circular padding may be wider than the map, which is then repeated; ``F.pad`` refuses that.
     """
     if not any(padding):
         return x
@@ -34,7 +34,7 @@ def pad2d(x: torch.Tensor, padding: tuple[int, int, int, int], mode: str = 'circ
 
 
 def pad2d_adjoint_(grad: torch.Tensor, padding: tuple[int, int, int, int], mode: str) -> torch.Tensor:
-    """Add the border of ``grad`` (which is overwritten) onto the samples that it was copied from, and crop it off."""
+    """Add the border of ``grad`` to the samples that it was copied from, in place, and return ``grad`` without it."""
     left, right, top, bottom = padding
     return _fold_axis_(_fold_axis_(grad, -2, top, bottom, mode), -1, left, right, mode)
 

@@ -1,4 +1,4 @@
-"""T, the circular convolution followed by decimation, its adjoint, and what becomes of them beside nearest upsampling.
+"""T, circular convolution followed by decimation, its adjoint T', and nearest-neighbour upsampling.
 
 Convention:
     ``(T x)[n] = sum_m k[m] x[s n - (m - c)]`` with centre c = (kh // 2, kw // 2), indices modulo the grid; decimation
@@ -36,7 +36,7 @@ def blur_and_decimate_adjoint(z: torch.Tensor, kernel: torch.Tensor, scale: int)
     top, left = ch // scale, cw // scale
     z = pad2d(z, (left, (scale + kw - 2 - cw) // scale, top, (scale + kh - 2 - ch) // scale))
     z, weight = _as_groups(z, kernel)
-    # Where the kernel ends before its stride does, the last samples have no tap: output_padding leaves them zero.
+    # Where the kernel is smaller than the stride, no tap reaches the last samples: output_padding adds them as zeros.
     rest = (max(0, scale - 1 - ch), max(0, scale - 1 - cw))
     out = F.conv_transpose2d(z, weight, stride=scale, groups=weight.shape[0], output_padding=rest)
     row, column = scale * top + kh - 1 - ch, scale * left + kw - 1 - cw
@@ -44,10 +44,10 @@ def blur_and_decimate_adjoint(z: torch.Tensor, kernel: torch.Tensor, scale: int)
 
 
 def block_gains(kernel: torch.Tensor, lam: torch.Tensor, scale: int) -> torch.Tensor:
-    """The operator where every tap lies inside its own block (kernels up to min(2, scale)): one gain a phase.
+    """The operator where every tap lies inside its own block (kernels up to min(2, scale)): one gain per phase.
 
-    Phase j of a block reads tap m = c - j, so the gains are 1 + k[c - j] (1 - sum k) / (sum k^2 + lam), and 1 where
-    there is no tap.
+    Phase j of a block reads tap m = c - j. So its gain is 1 + k[c - j] (1 - sum k) / (sum k^2 + lam), or 1 where there
+    is no such tap.
 
     Shape:
         kernel (..., kh, kw), lam (..., 1, 1) -> (..., scale, scale)
@@ -60,16 +60,16 @@ def block_gains(kernel: torch.Tensor, lam: torch.Tensor, scale: int) -> torch.Te
 
 
 def scale_blocks(x: torch.Tensor, gains: torch.Tensor, scale: int) -> torch.Tensor:
-    """Nearest upsampling with one gain a phase: a single write of the output."""
+    """Nearest-neighbour upsampling with one gain per phase; the output is written once."""
     n, c, h, w = x.shape
     out = x[:, :, :, None, :, None] * gains[:, :, None, :, None, :]
     return out.reshape(n, c, h * scale, w * scale)
 
 
 def _as_groups(x: torch.Tensor, kernel: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Flip the kernel (torch correlates) and, where it is per sample, fold the batch into the channels."""
+    """Flip the kernel (torch correlates) and, if there is one per sample, fold the batch into the channels."""
     c = x.shape[1]
     if kernel.shape[0] == 0:
-        kernel = kernel.sum(0, keepdim=True)  # an empty batch has no groups, which the convolutions refuse
+        kernel = kernel.sum(0, keepdim=True)  # an empty batch would make no groups, which the convolutions refuse
     kernel = kernel.flip(-2, -1).expand(-1, c, -1, -1).flatten(0, 1).unsqueeze(1)
     return (x if kernel.shape[0] == c else x.flatten(0, 1).unsqueeze(0)), kernel

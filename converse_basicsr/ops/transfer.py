@@ -1,14 +1,14 @@
-"""From a small kernel to the filter that reverses it, in float64 and without a full-size Fourier transform.
+"""Make the filter that reverses a small kernel, in float64 and without a Fourier transform of full size.
 
 With K the transfer function of the convolution, A = fold(|K|^2) the eigenvalues of T T' and C = fold(K B) the transfer
-function of T after nearest upsampling, every filter of the operator is a quotient N / (A + lam) on the grid of the
-input:
+function of T after nearest-neighbour upsampling, every filter of the operator is a quotient N / (A + lam) on the grid
+of the input:
 
 ====================  ==============  ============================================================
 scale, ``term``        N               use
 ====================  ==============  ============================================================
-1, ``'both'``          conj(K) + lam   x = filter(y), with y as its own prior
-1, ``'data'``          conj(K)         x = filter(y) + ..., with another prior
+1, ``'both'``          conj(K) + lam   x = filter(y), where x0 = y
+1, ``'data'``          conj(K)         x = filter(y) + ..., where x0 is given
 1, ``'prior'``         lam             ... filter(x0)
 above 1, ``'both'``    1 - C           x = nearest(y) + T' filter(y)
 above 1, ``'data'``    1               x = x0 + T' filter(y - T x0)
@@ -27,19 +27,19 @@ TERMS = ('both', 'data', 'prior')
 
 
 def dft_matrix(position: torch.Tensor, length: int, count: int) -> torch.Tensor:
-    """The first ``count`` frequencies of the DFT of that length, for taps at the given positions: (count, taps)."""
-    # The product is reduced modulo the length while it is an integer: the angle is then right to the last bit, and taps
-    # beyond the grid wrap around it by themselves.
+    """The first ``count`` frequencies of the DFT of length ``length``, for taps at ``position``: (count, taps)."""
+    # The product is reduced modulo the length while it is an integer. So the angle is exact to the last bit, and taps
+    # beyond the grid wrap around it.
     turn = torch.outer(torch.arange(count, device=position.device), position) % length
     angle = turn.to(torch.float64) * (-2 * math.pi / length)
     return torch.polar(torch.ones_like(angle), angle)
 
 
 class KernelSpectrum:
-    """The small DFT matrices that belong to one kernel size, scale and grid.
+    """The small DFT matrices for one kernel size, scale and grid.
 
     Args:
-        kernel: The kernel, for its size and device.
+        kernel: A kernel, of which only size and device matter.
         scale: Decimation factor of the operator.
         height: Height of the low-resolution grid.
         width: Width of the low-resolution grid.
@@ -59,7 +59,7 @@ class KernelSpectrum:
         self.components = [(a, b) for a in range(min(scale, kh)) for b in range(min(scale, kw))]
 
     def component(self, kernel: torch.Tensor, phase: tuple[int, int]) -> torch.Tensor:
-        """Spectrum of one polyphase component, (..., kh, kw) -> (..., H, W // 2 + 1); at scale 1 the only one is K."""
+        """Spectrum of one polyphase component, (..., kh, kw) -> (..., H, W // 2 + 1); at scale 1 the only one, K."""
         a, b = (slice(start, None, self.scale) for start in phase)
         return self.row_floor[:, a] @ kernel[..., a, b].to(torch.complex128) @ self.column_floor[:, b].mT
 
@@ -76,7 +76,7 @@ class KernelSpectrum:
         )
 
     def nearest(self, kernel: torch.Tensor) -> torch.Tensor:
-        """C, the transfer function of T applied to a nearest-upsampled map."""
+        """C, the transfer function of nearest-neighbour upsampling followed by T."""
         return self.row_ceil @ kernel.to(torch.complex128) @ self.column_ceil.mT
 
     def nearest_adjoint(self, spectrum: torch.Tensor) -> torch.Tensor:
@@ -114,11 +114,11 @@ def inverse_filter(
 def inverse_filter_vjp(
     grad: torch.Tensor, kernel: torch.Tensor, lam: torch.Tensor, scale: int, term: str, width: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Gradients of kernel and lam for one of the filter, in float64.
+    """Gradients of kernel and lam from the gradient of the filter, in float64.
 
-    With q = grad / (A + lam) and t = Re(conj(q) N / (A + lam)), a change of the filter costs Re(conj(q) dN) - t (dA +
-    dlam); the adjoint DFTs of the two take it to the taps. Made of differentiable operations only, so that it can be
-    differentiated again.
+    With q = grad / (A + lam) and t = Re(conj(q) N / (A + lam)), a change of the filter changes the loss by
+    Re(conj(q) dN) - t (dA + dlam); adjoint DFTs turn the first two terms into gradients of the taps. All operations are
+    differentiable, so that it can be differentiated again.
 
     Shape:
         grad (..., H, W // 2 + 1), kernel (..., kh, kw), lam (..., 1, 1) -> kernel (..., kh, kw), lam (..., 1, 1)
@@ -140,10 +140,9 @@ def inverse_filter_vjp(
             cotangents[0] = cotangents[0] + q.conj_physical()
         if term != 'data':
             grad_lam = grad_lam + q.real
-    grad_kernel = sum(
-        spectrum.component_adjoint(cotangent, phase, kernel)
-        for cotangent, phase in zip(cotangents, spectrum.components)
-    )
+    grad_kernel = torch.zeros_like(kernel, dtype=torch.float64)
+    for cotangent, phase in zip(cotangents, spectrum.components):
+        grad_kernel = grad_kernel + spectrum.component_adjoint(cotangent, phase, kernel)
     if scale > 1 and term == 'both':
         grad_kernel = grad_kernel - spectrum.nearest_adjoint(q)
     return grad_kernel, grad_lam.sum((-2, -1), keepdim=True)

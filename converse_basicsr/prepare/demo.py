@@ -1,23 +1,13 @@
-"""``basicsr prepare demo``: a small data set from photographs that are installed already, for trying things out."""
+"""A small data set from photographs that are installed already, for trying things out."""
 
-import argparse
 import hashlib
 import importlib.util
+from collections.abc import Sequence
 from pathlib import Path
 
 from converse_basicsr.errors import UserError
-from converse_basicsr.prepare.arguments import add_job_options, add_scale, sorted_scales
-
-SUMMARY = 'make a small training and validation set from the photographs bundled in scikit-image'
-
-EXAMPLES = """\
-examples:
-  basicsr prepare demo
-  basicsr prepare demo --output datasets/demo --scale 4
-
-Needs no download. Writes OUTPUT/train/gt.lmdb and OUTPUT/train/lq_x4.lmdb, OUTPUT/val/GTmod4 and OUTPUT/val/LRbicx4,
-and OUTPUT/SOURCES.txt with the origin and licence of each photograph.
-"""
+from converse_basicsr.prepare.grid import check_grid, sorted_scales
+from converse_basicsr.prepare.record import Prepared
 
 CROP, STEP = 240, 120
 
@@ -40,38 +30,40 @@ photographs (microscopy, the retina, the deep field, scans, silhouettes).
 VALIDATION = ('chelsea.png', 'coffee.png')
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of ``basicsr prepare demo``."""
-    parser.add_argument(
-        '--output',
-        type=Path,
-        default=Path('datasets/demo'),
-        metavar='FOLDER',
-        help='folder for the data set (default: datasets/demo)',
-    )
-    add_scale(parser)
-    add_job_options(parser)
-
-
-def run(args: argparse.Namespace) -> int:
-    """Prepare the demonstration data set.
+def prepare_demo(
+    output: str | Path = 'datasets/demo',
+    *,
+    scales: Sequence[int] = (4,),
+    workers: int | None = None,
+    overwrite: bool = False,
+    skip_bad: bool = False,
+) -> Prepared:
+    """Make a small training and validation set from the photographs bundled in scikit-image.
 
     Args:
-        args: Parsed arguments.
+        output: Folder for ``train/gt.lmdb``, ``train/lq_x4.lmdb``, ``val/GTmod4``, ``val/LRbicx4`` and ``SOURCES.txt``.
+        scales: Downsampling factors that divide 120, at least 2.
+        workers: Processes that read, resize and encode; one per CPU where None.
+        overwrite: Replace a finished result, and drop an unfinished one made with other parameters.
+        skip_bad: Leave unusable images out instead of failing at the end.
 
     Returns:
-        Exit status.
+        The complete data set; if it was there already, nothing was done.
 
     Raises:
-        UserError: If scikit-image lacks a photograph, or something else has to be put right by the user first.
+        UserError: If scikit-image or a photograph of it is missing, the grid does not fit the scales, something else is
+            in the way, or the disk is full.
+        KeyboardInterrupt: After Ctrl-C; the work so far is kept, and the next call goes on.
     """
+    scales = sorted_scales(scales)
+    check_grid(scales, CROP, STEP)
     folder = find_photographs()
 
-    from converse_basicsr.prepare.images import Source
-    from converse_basicsr.prepare.job import Job, run_job
+    from converse_basicsr.files.images import Source
+    from converse_basicsr.prepare.job import Job
+    from converse_basicsr.prepare.runner import run_job
     from converse_basicsr.prepare.tasks import PairTask, SubimageTask, Task, pair_members, subimage_members
 
-    scales = sorted_scales(args)
     tasks: list[Task] = []
     for name in CREDITS:
         # By content: the same file has another time in every installation.
@@ -81,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
         else:
             tasks.append(SubimageTask(source, scales, CROP, STEP, 'train/'))
     job = Job(
-        output=args.output,
+        output=Path(output),
         name='prepare',
         parameters={'command': 'demo', 'scale': list(scales), 'crop': CROP, 'step': STEP},
         members=(
@@ -91,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
         tasks=tasks,
         files={'SOURCES.txt': credits_text().encode('utf-8')},
     )
-    return run_job(job, workers=args.workers, overwrite=args.overwrite, skip_bad=args.skip_bad)
+    return run_job(job, workers=workers, overwrite=overwrite, skip_bad=skip_bad)
 
 
 def find_photographs() -> Path:

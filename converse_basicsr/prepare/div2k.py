@@ -1,61 +1,56 @@
-"""``basicsr prepare div2k``: training pairs from a downloaded DIV2K, under the names that the option files use."""
+"""Training pairs from a downloaded DIV2K, under the names that the option files use."""
 
-import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
 from converse_basicsr.errors import UserError
-from converse_basicsr.prepare import sr
-from converse_basicsr.prepare.arguments import add_grid, add_job_options, add_scale
-
-SUMMARY = 'cut a downloaded DIV2K into training pairs, under the names that the option files use'
+from converse_basicsr.prepare.record import Prepared
+from converse_basicsr.prepare.sr import prepare_sr
 
 URL = 'https://data.vision.ee.ethz.ch/cvl/DIV2K/DIV2K_train_HR.zip'
 NUM_IMAGES = 800
 
-EXAMPLES = f"""\
-examples:
-  basicsr prepare div2k --root datasets/DIV2K
-  basicsr prepare div2k --root datasets/DIV2K --scale 2 3 4
 
-Download (about 3.3 GB; for academic research only, see https://data.vision.ee.ethz.ch/cvl/DIV2K/):
-  {URL}
-and unpack it in ROOT, which gives ROOT/DIV2K_train_HR/0001.png to 0800.png.
-
-Writes ROOT/train_sub/gt.lmdb and ROOT/train_sub/lq_x4.lmdb: 32,592 pairs with the default crop and step, those of
-BasicSR's own recipe.
-"""
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of ``basicsr prepare div2k``."""
-    parser.add_argument(
-        '--root',
-        type=Path,
-        default=Path('datasets/DIV2K'),
-        metavar='FOLDER',
-        help='folder that holds DIV2K_train_HR (default: datasets/DIV2K)',
-    )
-    add_scale(parser)
-    add_grid(parser)
-    add_job_options(parser)
-
-
-def run(args: argparse.Namespace) -> int:
-    """Prepare DIV2K.
+def prepare_div2k(
+    root: str | Path = 'datasets/DIV2K',
+    *,
+    scales: Sequence[int] = (4,),
+    crop: int = 480,
+    step: int = 240,
+    workers: int | None = None,
+    overwrite: bool = False,
+    skip_bad: bool = False,
+) -> Prepared:
+    """Cut ``ROOT/DIV2K_train_HR`` into ``ROOT/train_sub/gt.lmdb`` and ``lq_x4.lmdb``.
 
     Args:
-        args: Parsed arguments.
+        root: Folder that holds ``DIV2K_train_HR``.
+        scales: Downsampling factors, at least 2.
+        crop: Side of a sub-image, pixels of the photograph.
+        step: Distance between sub-images, pixels of the photograph.
+        workers: Processes that read, resize and encode; one per CPU where None.
+        overwrite: Replace a finished result, and drop an unfinished one made with other parameters.
+        skip_bad: Leave unusable images out instead of failing at the end.
 
     Returns:
-        Exit status.
+        The complete data set: with the default crop and step 32,592 pairs.
 
     Raises:
-        UserError: If the images are missing or incomplete, or something else has to be put right by the user first.
+        UserError: If the images are missing or incomplete, or for the reasons of ``prepare_sr``.
+        KeyboardInterrupt: After Ctrl-C; the work so far is kept, and the next call goes on.
     """
-    folder = args.root / 'DIV2K_train_HR'
+    folder = Path(root) / 'DIV2K_train_HR'
     check_images(folder)
-    arguments = argparse.Namespace(**vars(args), input=folder, output=args.root / 'train_sub')
-    return sr.run(arguments)
+    return prepare_sr(
+        folder,
+        Path(root) / 'train_sub',
+        scales=scales,
+        crop=crop,
+        step=step,
+        workers=workers,
+        overwrite=overwrite,
+        skip_bad=skip_bad,
+    )
 
 
 def check_images(folder: Path) -> None:

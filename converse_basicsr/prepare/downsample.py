@@ -17,8 +17,8 @@ BICUBIC_SUPPORT = 4
 def load_imresize() -> Callable[[np.ndarray, float], np.ndarray]:
     """Load ``basicsr.utils.matlab_functions.imresize`` without importing the package around it.
 
-    ``import basicsr`` takes seconds and gigabytes over a pool of worker processes, for networks and losses that have no
-    part here; the module itself needs torch only.
+    ``import basicsr`` would cost each worker process seconds and memory for networks and losses that are not used here;
+    the module itself needs torch only.
 
     Returns:
         The function; images in [0, 1].
@@ -31,9 +31,12 @@ def load_imresize() -> Callable[[np.ndarray, float], np.ndarray]:
         raise UserError('BasicSR is not installed in this Python: pip install --no-build-isolation basicsr')
     path = Path(package.origin).with_name('utils') / 'matlab_functions.py'
     spec = importlib.util.spec_from_file_location('_basicsr_matlab_functions', path)
+    if spec is None or spec.loader is None:
+        raise UserError(f'BasicSR cannot be used: {path} is no Python module; install it again')
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.imresize
+    imresize: Callable[[np.ndarray, float], np.ndarray] = module.imresize
+    return imresize
 
 
 def downsample(image: np.ndarray, scale: int) -> np.ndarray:

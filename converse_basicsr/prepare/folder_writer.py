@@ -1,10 +1,10 @@
 """Write images as PNG files into a folder, with the interface of ``LmdbWriter``."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from converse_basicsr.prepare.lmdb_writer import Shape
+from converse_basicsr.files import atomic
+from converse_basicsr.files.lmdb_folder import Shape
 
 
 class FolderWriter:
@@ -51,12 +51,7 @@ class FolderWriter:
             OSError: If the disk is full or writing fails.
         """
         for key, value in self._pending.items():
-            temporary = self.path / f'{key}.tmp'
-            with temporary.open('wb') as file:
-                file.write(value)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self._file(key))
+            atomic.write_bytes(self._file(key), value)
         self._pending.clear()
 
     def finish(self) -> None:

@@ -1,81 +1,101 @@
 """One LMDB of clean images, for training whose noise or blur is made when an image is read."""
 
-import argparse
 from pathlib import Path
 
 from converse_basicsr.errors import UserError
-from converse_basicsr.prepare.arguments import add_job_options, check_step, positive_int
+from converse_basicsr.prepare.grid import check_step
+from converse_basicsr.prepare.record import Prepared
 
 
-def crop_side(text: str) -> int | None:
-    """Parse the side of a sub-image, or ``whole``, which gives None."""
-    if text == 'whole':
-        return None
-    try:
-        return positive_int(text)
-    except argparse.ArgumentTypeError:
-        raise argparse.ArgumentTypeError(f'must be whole or an integer of at least 1, got {text}') from None
-
-
-def add_arguments(parser: argparse.ArgumentParser, *, crop: int | None) -> None:
-    """Add the arguments of a command that stores clean images alone.
-
-    Args:
-        parser: Receives the arguments.
-        crop: Default side of a sub-image in pixels; None for whole images.
-    """
-    parser.add_argument(
-        '--input', type=Path, required=True, metavar='FOLDER', help='folder of images; its sub-folders are not searched'
-    )
-    parser.add_argument(
-        '--output', type=Path, required=True, metavar='FOLDER', help='folder for gt.lmdb, such as datasets/NAME'
-    )
-    parser.add_argument('--gray', action='store_true', help='store colour images as 8-bit luma (BT.601)')
-    parser.add_argument(
-        '--crop',
-        type=crop_side,
-        default=crop,
-        metavar='PX|whole',
-        help=f'side of a sub-image, or whole for images as they are (default: {crop or "whole"})',
-    )
-    parser.add_argument(
-        '--step', type=positive_int, metavar='PX', help='distance between sub-images (default: half of the crop)'
-    )
-    add_job_options(parser)
-
-
-def prepare(args: argparse.Namespace, command: str) -> int:
-    """Store the images of a folder, or their sub-images, in ``OUTPUT/gt.lmdb``.
+def prepare_denoise(
+    input: str | Path,
+    output: str | Path,
+    *,
+    gray: bool = False,
+    crop: int | None = None,
+    step: int | None = None,
+    workers: int | None = None,
+    overwrite: bool = False,
+    skip_bad: bool = False,
+) -> Prepared:
+    """Store the clean images of a denoising set, whole unless ``crop`` is given, in ``OUTPUT/gt.lmdb``.
 
     Args:
-        args: What a parser filled by :func:`add_arguments` returned.
-        command: Name of the command, for the record of what was made.
+        input: Folder of images; its sub-folders are not searched.
+        output: Folder for the LMDB.
+        gray: Store colour images as 8-bit luma (BT.601).
+        crop: Side of a sub-image, pixels; whole images where None.
+        step: Distance between sub-images, pixels; half of the crop where None.
+        workers: Processes that read and encode; one per CPU where None.
+        overwrite: Replace a finished result, and drop an unfinished one made with other parameters.
+        skip_bad: Leave unusable images out instead of failing at the end.
 
     Returns:
-        Exit status.
+        The complete data set; if it was there already, nothing was done.
 
     Raises:
-        UserError: If something has to be put right by the user first.
+        UserError: If the step does not fit the crop, images are missing or unusable, something else is in the way, or
+            the disk is full.
+        KeyboardInterrupt: After Ctrl-C; the work so far is kept, and the next call goes on.
     """
-    step = args.step
-    if args.crop is None:
-        if step is not None:
-            raise UserError(f'--step {step} needs sub-images: give --crop PX, or leave --step out')
-    else:
-        step = step or max(1, args.crop // 2)
-        check_step(args.crop, step)
+    return _prepare(
+        'denoise', Path(input), Path(output), gray, crop, step, workers=workers, overwrite=overwrite, skip_bad=skip_bad
+    )
 
-    from converse_basicsr.prepare.images import list_sources
-    from converse_basicsr.prepare.job import Job, run_job
+
+def prepare_deblur(
+    input: str | Path,
+    output: str | Path,
+    *,
+    gray: bool = False,
+    crop: int | None = 480,
+    step: int | None = None,
+    workers: int | None = None,
+    overwrite: bool = False,
+    skip_bad: bool = False,
+) -> Prepared:
+    """Store the sharp images of a deblurring set, cut into sub-images, in ``OUTPUT/gt.lmdb``.
+
+    Arguments, result and errors are those of :func:`prepare_denoise`; images smaller than the crop are left out.
+    """
+    return _prepare(
+        'deblur', Path(input), Path(output), gray, crop, step, workers=workers, overwrite=overwrite, skip_bad=skip_bad
+    )
+
+
+def _prepare(
+    command: str,
+    input: Path,
+    output: Path,
+    gray: bool,
+    crop: int | None,
+    step: int | None,
+    *,
+    workers: int | None,
+    overwrite: bool,
+    skip_bad: bool,
+) -> Prepared:
+    """Store the images of a folder, or their sub-images; ``command`` is for the record of what was made."""
+    grid = None
+    if crop is not None:
+        step = max(1, crop // 2) if step is None else step
+        check_step(crop, step)
+        grid = (crop, step)
+    elif step is not None:
+        raise UserError(f'--step {step} needs sub-images: give --crop PX, or leave --step out')
+
+    from converse_basicsr.files.images import list_sources
+    from converse_basicsr.prepare.job import Job
+    from converse_basicsr.prepare.runner import run_job
     from converse_basicsr.prepare.tasks import GROUND_TRUTH, GroundTruthTask
 
-    sources, ignored = list_sources(args.input, lmdb_keys=True)
+    sources, ignored = list_sources(input, lmdb_keys=True)
     job = Job(
-        output=args.output,
+        output=output,
         name='prepare',
-        parameters={'command': command, 'gray': args.gray, 'crop': args.crop or 'whole', 'step': step},
+        parameters={'command': command, 'gray': gray, 'crop': crop or 'whole', 'step': step},
         members=(GROUND_TRUTH,),
-        tasks=[GroundTruthTask(source, args.gray, args.crop, step) for source in sources],
+        tasks=[GroundTruthTask(source, gray, grid) for source in sources],
         ignored=ignored,
     )
-    return run_job(job, workers=args.workers, overwrite=args.overwrite, skip_bad=args.skip_bad)
+    return run_job(job, workers=workers, overwrite=overwrite, skip_bad=skip_bad)

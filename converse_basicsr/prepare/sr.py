@@ -1,65 +1,60 @@
-"""``basicsr prepare sr``: training pairs for super-resolution from a folder of photographs."""
+"""Training pairs for super-resolution from a folder of photographs."""
 
-import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
-from converse_basicsr.prepare.arguments import add_grid, add_job_options, add_scale, check_grid, sorted_scales
-
-SUMMARY = 'cut photographs into training pairs for super-resolution (LMDB)'
-
-EXAMPLES = """\
-examples:
-  basicsr prepare sr --input photographs --output datasets/photographs
-  basicsr prepare sr --input photographs --output datasets/photographs --scale 2 3 4 --crop 480 --step 240
-
-Writes OUTPUT/gt.lmdb and, for each scale, OUTPUT/lq_x4.lmdb: 8-bit PNGs under equal keys, meta_info.txt beside them.
-The low-resolution images are MATLAB-style bicubic, made from the whole photograph and then cut. Grey images stay grey,
-16-bit ones become 8-bit, those smaller than the crop are left out; the report counts them all.
-
-A killed run goes on when the command is repeated. A finished result is not touched without --overwrite; the same
-command on the same images finds it complete and succeeds.
-"""
+from converse_basicsr.prepare.grid import check_grid, sorted_scales
+from converse_basicsr.prepare.record import Prepared
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of ``basicsr prepare sr``."""
-    parser.add_argument(
-        '--input', type=Path, required=True, metavar='FOLDER', help='folder of images; its sub-folders are not searched'
-    )
-    parser.add_argument(
-        '--output', type=Path, required=True, metavar='FOLDER', help='folder for the LMDBs, such as datasets/NAME'
-    )
-    add_scale(parser)
-    add_grid(parser)
-    add_job_options(parser)
+def prepare_sr(
+    input: str | Path,
+    output: str | Path,
+    *,
+    scales: Sequence[int] = (4,),
+    crop: int = 480,
+    step: int = 240,
+    workers: int | None = None,
+    overwrite: bool = False,
+    skip_bad: bool = False,
+) -> Prepared:
+    """Cut photographs into pairs of sub-images: ``OUTPUT/gt.lmdb`` and, for each scale, ``OUTPUT/lq_x4.lmdb``.
 
-
-def run(args: argparse.Namespace) -> int:
-    """Prepare the training pairs.
+    The low-resolution images are MATLAB-style bicubic, 8 bits, made from the whole photograph and then cut.
 
     Args:
-        args: Parsed arguments.
+        input: Folder of images; its sub-folders are not searched.
+        output: Folder for the LMDBs.
+        scales: Downsampling factors, at least 2.
+        crop: Side of a sub-image, pixels of the photograph; a multiple of every scale.
+        step: Distance between sub-images, pixels of the photograph; a multiple of every scale.
+        workers: Processes that read, resize and encode; one per CPU where None.
+        overwrite: Replace a finished result, and drop an unfinished one made with other parameters.
+        skip_bad: Leave unusable images out instead of failing at the end.
 
     Returns:
-        Exit status.
+        The complete data set; if it was there already, nothing was done.
 
     Raises:
-        UserError: If something has to be put right by the user first.
+        UserError: If the grid does not fit the scales, images are missing or unusable, something else is in the way, or
+            the disk is full.
+        KeyboardInterrupt: After Ctrl-C; the work so far is kept, and the next call goes on.
     """
-    check_grid(args)
+    scales = sorted_scales(scales)
+    check_grid(scales, crop, step)
 
-    from converse_basicsr.prepare.images import list_sources
-    from converse_basicsr.prepare.job import Job, run_job
+    from converse_basicsr.files.images import list_sources
+    from converse_basicsr.prepare.job import Job
+    from converse_basicsr.prepare.runner import run_job
     from converse_basicsr.prepare.tasks import SubimageTask, subimage_members
 
-    scales = sorted_scales(args)
-    sources, ignored = list_sources(args.input, lmdb_keys=True)
+    sources, ignored = list_sources(Path(input), lmdb_keys=True)
     job = Job(
-        output=args.output,
+        output=Path(output),
         name='prepare',
-        parameters={'command': 'sr', 'scale': list(scales), 'crop': args.crop, 'step': args.step},
+        parameters={'command': 'sr', 'scale': list(scales), 'crop': crop, 'step': step},
         members=subimage_members(scales),
-        tasks=[SubimageTask(source, scales, args.crop, args.step) for source in sources],
+        tasks=[SubimageTask(source, scales, crop, step) for source in sources],
         ignored=ignored,
     )
-    return run_job(job, workers=args.workers, overwrite=args.overwrite, skip_bad=args.skip_bad)
+    return run_job(job, workers=workers, overwrite=overwrite, skip_bad=skip_bad)

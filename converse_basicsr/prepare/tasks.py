@@ -1,4 +1,4 @@
-"""What a worker process makes of one image: pairs or the ground truth alone, of sub-images or of the whole."""
+"""What a worker process makes of one image: pairs or the ground truth alone, as sub-images or whole."""
 
 import math
 from abc import ABC, abstractmethod
@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
+from converse_basicsr.files.images import BadImage, Source, encode_png, read_image
 from converse_basicsr.prepare.downsample import BICUBIC_SUPPORT, downsample
-from converse_basicsr.prepare.images import BadImage, Source, encode_png, read_image
 
 GROUND_TRUTH = 'gt.lmdb'
 
@@ -80,10 +80,11 @@ class SubimageTask(Task):
     """Cut an image and its downsampled versions into pairs of sub-images.
 
     The whole image is downsampled, then both are cut: a crop's low-resolution pixels near its border come from the
-    pixels that really lie beyond it, not from mirrored ones. The small images' grid is the large one's over the scale.
+    pixels that really lie beyond it, not from mirrored ones. The grid of the small images is that of the large one
+    divided by the scale.
 
     Attributes:
-        scales: Downsampling factors; one ``lq_xN.lmdb`` for each.
+        scales: Downsampling factors; one ``lq_xN.lmdb`` per scale.
         crop: Side of the sub-images, a multiple of every scale.
         step: Distance between them, a multiple of every scale.
         folder: Where the LMDBs go, relative to the output folder and ending in ``/``, or empty.
@@ -116,13 +117,11 @@ class GroundTruthTask(Task):
 
     Attributes:
         gray: Store colour images as luma.
-        crop: Side of the sub-images; the whole image, of any size, where None.
-        step: Distance between them.
+        grid: Side of the sub-images and distance between them; the whole image, of any size, where None.
     """
 
     gray: bool
-    crop: int | None
-    step: int | None
+    grid: tuple[int, int] | None
 
     def make(self, image: np.ndarray) -> tuple[list[Entry], list[str]]:
         """Make the entries; none where the image is smaller than the crop."""
@@ -130,17 +129,14 @@ class GroundTruthTask(Task):
         if self.gray and image.ndim == 3:
             image = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
             notes.append(MADE_GREY)
-        if self.crop is None:
+        if self.grid is None:
             return [make_entry(GROUND_TRUTH, self.source.key, image)], notes
-        if min(image.shape[:2]) < self.crop:
+        crop, step = self.grid
+        if min(image.shape[:2]) < crop:
             return [], [*notes, TOO_SMALL]
-        corners = crop_corners(image, self.crop, self.step)
+        corners = crop_corners(image, crop, step)
         return [
-            make_entry(
-                GROUND_TRUTH,
-                f'{self.source.key}_s{index:03d}',
-                image[top : top + self.crop, left : left + self.crop],
-            )
+            make_entry(GROUND_TRUTH, f'{self.source.key}_s{index:03d}', image[top : top + crop, left : left + crop])
             for index, (top, left) in enumerate(corners, start=1)
         ], notes
 
@@ -208,7 +204,7 @@ def crop_corners(image: np.ndarray, crop: int, step: int) -> list[tuple[int, int
 
 
 def crop_starts(length: int, crop: int, step: int) -> list[int]:
-    """Place crops along one side: every ``step`` pixels, and one at the end where they leave a rest.
+    """Place crops along one side: every ``step`` pixels, and one at the end where pixels are left over.
 
     Args:
         length: Length of the side, at least ``crop``.

@@ -1,65 +1,56 @@
-"""``basicsr prepare testset``: ground truth and low-resolution folders for validation and test."""
+"""Ground truth and low-resolution folders for validation and test."""
 
-import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
-from converse_basicsr.prepare.arguments import add_job_options, add_scale, sorted_scales
-
-SUMMARY = 'make the ground truth and 8-bit low-resolution folders of a test set'
-
-EXAMPLES = """\
-examples:
-  basicsr prepare testset --input downloads/Set5 --output datasets/Set5 --scale 4
-  basicsr prepare testset --input datasets/Set5 --scale 2 3 4
-
-Writes OUTPUT/GTmod4/NAME.png, cut at the right and bottom to a multiple of the scale, and OUTPUT/LRbicx4/NAME.png,
-MATLAB-style bicubic, 8-bit: the folders for dataroot_gt and dataroot_lq of BasicSR's PairedImageDataset. Colour stays
-colour and grey stays grey.
-
-A finished result is not touched without --overwrite.
-"""
+from converse_basicsr.prepare.grid import sorted_scales
+from converse_basicsr.prepare.record import Prepared
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of ``basicsr prepare testset``."""
-    parser.add_argument(
-        '--input', type=Path, required=True, metavar='FOLDER', help='folder of images; its sub-folders are not searched'
-    )
-    parser.add_argument(
-        '--output', type=Path, metavar='FOLDER', help='folder for the two folders (default: the input folder)'
-    )
-    add_scale(parser)
-    add_job_options(parser)
+def prepare_testset(
+    input: str | Path,
+    output: str | Path | None = None,
+    *,
+    scales: Sequence[int] = (4,),
+    workers: int | None = None,
+    overwrite: bool = False,
+    skip_bad: bool = False,
+) -> list[Prepared]:
+    """Make a test set: for each scale ``OUTPUT/GTmod4``, cut to a multiple of the scale, and ``OUTPUT/LRbicx4``.
 
-
-def run(args: argparse.Namespace) -> int:
-    """Prepare the test set, one scale after the other.
+    The low-resolution images are MATLAB-style bicubic, 8 bits. Colour stays colour and grey stays grey.
 
     Args:
-        args: Parsed arguments.
+        input: Folder of images; its sub-folders are not searched.
+        output: Folder for the two folders; the input folder where None.
+        scales: Downsampling factors, at least 2; each is a data set of its own.
+        workers: Processes that read, resize and encode; one per CPU where None.
+        overwrite: Replace a finished result, and drop an unfinished one made with other parameters.
+        skip_bad: Leave unusable images out instead of failing at the end.
 
     Returns:
-        Exit status.
+        The complete data sets, by increasing scale; where one was there already, nothing was done.
 
     Raises:
-        UserError: If something has to be put right by the user first.
+        UserError: If images are missing or unusable, something else is in the way, or the disk is full.
+        KeyboardInterrupt: After Ctrl-C; the work so far is kept, and the next call goes on.
     """
-    from converse_basicsr.prepare.images import list_sources
-    from converse_basicsr.prepare.job import Job, run_job
+    from converse_basicsr.files.images import list_sources
+    from converse_basicsr.prepare.job import Job
+    from converse_basicsr.prepare.runner import run_job
     from converse_basicsr.prepare.tasks import PairTask, pair_members
 
-    sources, others = list_sources(args.input, lmdb_keys=False)
-    for scale in sorted_scales(args):
-        name = f'prepare_x{scale}'
+    scales = sorted_scales(scales)
+    sources, others = list_sources(Path(input), lmdb_keys=False)
+    made = []
+    for scale in scales:
         job = Job(
-            output=args.output or args.input,
-            name=name,
+            output=Path(input if output is None else output),
+            name=f'prepare_x{scale}',
             parameters={'command': 'testset', 'scale': scale},
             members=pair_members(scale),
             tasks=[PairTask(source, (scale,)) for source in sources],
             ignored=[other for other in others if not other.startswith('prepare_x')],
         )
-        status = run_job(job, workers=args.workers, overwrite=args.overwrite, skip_bad=args.skip_bad)
-        if status:
-            return status
-    return 0
+        made.append(run_job(job, workers=workers, overwrite=overwrite, skip_bad=skip_bad))
+    return made

@@ -1,70 +1,88 @@
-"""``basicsr prepare weights``: fetch or copy the released weights and check them."""
+"""Fetch or copy the released weights and check them."""
 
-import argparse
 import hashlib
 import os
 import shutil
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+from converse_basicsr.checkpoints.released import MODEL_ZOO, WEIGHTS, Weights
 from converse_basicsr.errors import UserError
-from converse_basicsr.published import WEIGHTS, Weights
 
-SUMMARY = "get the weights released by the papers' authors, checked by SHA-256"
-EXAMPLES = """\
-examples:
-  basicsr prepare weights
-  basicsr prepare weights converse_srresnet.pth --output model_zoo
-  basicsr prepare weights --input downloads/model_zoo
-
-The weights carry no licence and are not part of this package. A download that broke off goes on where it stopped.
-Without a network, download the files elsewhere and give their folder as --input.
-"""
 CHUNK = 2**16
 TIMEOUT = 30  # seconds without an answer
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the arguments of ``basicsr prepare weights``."""
-    parser.add_argument('files', nargs='*', metavar='FILE', help=f'only these of: {", ".join(WEIGHTS)}')
-    parser.add_argument('--output', type=Path, default=Path('model_zoo'), metavar='FOLDER', help='default: model_zoo')
-    parser.add_argument('--input', type=Path, metavar='FOLDER', help='copy from this folder instead of downloading')
+@dataclass(frozen=True)
+class Fetched:
+    """A released file that is in its place and was checked.
+
+    Attributes:
+        path: The file.
+        is_new: Whether it was fetched now; otherwise it was there already.
+    """
+
+    path: Path
+    is_new: bool
 
 
-def run(args: argparse.Namespace) -> int:
-    """Bring each file, unless it is there already.
+def prepare_weights(
+    files: Sequence[str] = (), output: str | Path = MODEL_ZOO, *, input: str | Path | None = None
+) -> list[Fetched]:
+    """Fetch released weights and check them by SHA-256; files that are there already are only checked.
+
+    Args:
+        files: Names out of :data:`~converse_basicsr.checkpoints.released.WEIGHTS`; all where empty.
+        output: Folder for the files, created where missing.
+        input: Copy from this folder instead of downloading.
+
+    Returns:
+        The files, in the order of the names.
 
     Raises:
-        UserError: If a file is unknown, cannot be had, or is not the released one.
+        UserError: If a file is unknown, cannot be fetched, or is not the released one.
+        KeyboardInterrupt: After Ctrl-C; a download goes on where it stopped with the next call.
     """
-    unknown = sorted(set(args.files) - set(WEIGHTS))
+    require_known(files)
+    Path(output).mkdir(parents=True, exist_ok=True)
+    return [_fetch(WEIGHTS[name], Path(output) / name, input) for name in files or WEIGHTS]
+
+
+def require_known(files: Sequence[str]) -> None:
+    """Refuse names that are no released files.
+
+    Raises:
+        UserError: If there are any.
+    """
+    unknown = sorted(set(files) - set(WEIGHTS))
     if unknown:
         raise UserError(f'{", ".join(unknown)}: no such released weights; known: {", ".join(WEIGHTS)}')
-    args.output.mkdir(parents=True, exist_ok=True)
-    for name in args.files or WEIGHTS:
-        target = args.output / name
-        if target.exists():
-            check(target, WEIGHTS[name])
-            print(f'{target}: there already, checked')
-            continue
-        partial = target.with_name(f'{name}.part')
-        if args.input is None:
-            download(WEIGHTS[name], partial)
-        else:
-            source = args.input / name
-            if not source.is_file():
-                raise UserError(f'{source} does not exist; it is offered at {WEIGHTS[name].url}')
-            shutil.copyfile(source, partial)
-        try:
-            check(partial, WEIGHTS[name])
-        except UserError:
-            partial.unlink()
-            raise
-        os.replace(partial, target)
-        print(f'{target}: {target.stat().st_size / 2**20:.1f} MiB, checked')
-    return 0
+
+
+def _fetch(weights: Weights, target: Path, input: str | Path | None) -> Fetched:
+    """Fetch one file, unless it is there already."""
+    if target.exists():
+        check(target, weights)
+        return Fetched(target, is_new=False)
+    partial = target.with_name(f'{target.name}.part')  # not a temporary file: the next download goes on with it
+    if input is None:
+        download(weights, partial)
+    else:
+        source = Path(input) / target.name
+        if not source.is_file():
+            raise UserError(f'{source} does not exist; it is offered at {weights.url}')
+        shutil.copyfile(source, partial)
+    try:
+        check(partial, weights)
+    except UserError:
+        partial.unlink()
+        raise
+    os.replace(partial, target)
+    return Fetched(target, is_new=True)
 
 
 def check(path: Path, weights: Weights) -> None:

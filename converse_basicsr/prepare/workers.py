@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
@@ -17,7 +17,7 @@ from converse_basicsr.errors import UserError
 from converse_basicsr.prepare.tasks import Outcome, Task
 
 LOOKAHEAD = 2
-"""Tasks under way beyond one for each worker: keeps the workers busy while one slow image holds back the order."""
+"""Tasks under way beyond one per worker: keeps the workers busy while one slow image holds back the order."""
 
 _stop: Any = None
 """In a worker: the shared flag that says that no more results are wanted."""
@@ -30,7 +30,7 @@ def count_cpus() -> int:
     return os.cpu_count() or 1
 
 
-def run_tasks(tasks: Iterable[Task], *, workers: int) -> Iterator[tuple[Task, Outcome]]:
+def run_tasks(tasks: Iterable[Task], *, workers: int) -> Generator[tuple[Task, Outcome], None, None]:
     """Run the tasks and yield their outcomes in the order of the tasks.
 
     At most ``workers + 2`` outcomes are in memory. With one worker everything runs in this process.
@@ -108,7 +108,7 @@ def _run_in_worker(task: Task) -> Outcome:
 
 
 def _start_worker(stop: Any) -> None:
-    """Leave Ctrl-C to the parent, end with it, and use one thread: the workers themselves fill the CPUs."""
+    """Ignore Ctrl-C, which the parent handles, end with the parent, and use one thread: the workers fill the CPUs."""
     global _stop
     _stop = stop
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # for Windows, which has no masks
@@ -122,5 +122,7 @@ def _start_worker(stop: Any) -> None:
 
 def _exit_with_parent() -> None:
     """Wait for the parent's death: a killed parent cannot tell its workers, and they would wait for tasks for ever."""
-    multiprocessing.connection.wait([multiprocessing.parent_process().sentinel])
-    os._exit(1)
+    parent = multiprocessing.parent_process()
+    if parent is not None:  # in a worker there is one
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)

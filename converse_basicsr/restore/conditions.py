@@ -1,115 +1,135 @@
-"""From a network and the command line to all that restoring takes: kernel, scale, noise level, tiles, device."""
+"""Choose what restoring needs besides network and image: kernel, scale, noise level, tiles, device."""
 
-import argparse
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
-from converse_basicsr.checkpoint import Loaded
-from converse_basicsr.errors import UserError
-from converse_basicsr.restore.restorer import Restorer
+from converse_basicsr.archs.reach import Reach
+from converse_basicsr.errors import ArgumentError, UserError
+from converse_basicsr.files import kernel_files
+from converse_basicsr.restore.checkpoint import Loaded
 from converse_basicsr.restore.tiling import ALIGNMENT
 
 PROBE = 32
-"""Side of the image that tells by how much a network enlarges."""
+"""Side in pixels of the test image that shows the upscaling factor of a network."""
 
 TILE_OUTPUT = 496
 TILES = {1: 248, 2: 248, 3: 168, 4: 124}
-"""Tile by scale: with the borders that the Converse networks add, Fourier transforms of lengths with small factors."""
+"""Tile by scale. With the borders of the Converse networks, the Fourier transforms have lengths with small factors."""
 
 
-class Reach(NamedTuple):
-    """Defaults of a network that follow from how far its outputs depend on its inputs (docs/restore.md).
+class Tiling(NamedTuple):
+    """How an image is cut: side of a tile, overlap and border, in input pixels."""
 
-    Attributes:
-        tile: Side of a tile in input pixels; None for that of ``TILES``.
-        overlap: Input pixels that neighbouring tiles share.
-        border: Width of the strip that closes the image to a torus.
-    """
-
-    tile: int | None = None
-    overlap: int = 32
-    border: int = 0
-
-
-REACHES = {
-    'ConverseNet': Reach(tile=752, overlap=96),  # felt at any distance: the fewer tiles, the better
-    'ConverseUSRNet': Reach(overlap=96, border=32),
-    'USRNet': Reach(overlap=96, border=32),
-}
-
-
-def build_restorer(loaded: Loaded, args: argparse.Namespace) -> Restorer:
-    """Put network and arguments together.
-
-    Raises:
-        UserError: If an argument does not suit the network.
-    """
-    device = choose_device(args.device)
-    net = loaded.net.to(device)
-    conditions = choose_conditions(loaded, args)
-    if 'kernel' in conditions:
-        conditions['kernel'] = conditions['kernel'].to(device)
-    scale = probe_scale(loaded, conditions, device)
-    if args.border is not None and args.border < 0:
-        raise UserError(f'--border must be at least 0, got {args.border}')
-    reach = REACHES.get(loaded.name, Reach())
-    border = reach.border if args.border is None else args.border
-    tile = choose_tile(args.tile, scale, border, reach.tile)
-    overlap = choose_overlap(args.overlap, tile, reach.overlap)
-    return Restorer(net, loaded.channels, scale, tile, overlap, border, conditions)
+    tile: int
+    overlap: int
+    border: int
 
 
 def choose_conditions(
-    loaded: Loaded, args: argparse.Namespace, *, kernel: torch.Tensor | None = None
+    loaded: Loaded,
+    *,
+    kernel: np.ndarray | None = None,
+    scale: int | None = None,
+    sigma: float | None = None,
 ) -> dict[str, Any]:
-    """What the network takes beside the image, from ``--kernel``, ``--scale`` and ``--sigma``.
+    """Return what the network takes besides the image, by parameter name of its ``forward``.
 
     Args:
         loaded: The network.
-        args: The command line.
-        kernel: Stands in for ``--kernel``.
+        kernel: Blur kernel (kh, kw) with odd sides; it is normalised to sum 1 and padded to the network's size.
+        scale: Upscaling factor, for networks that accept any; 1 if None.
+        sigma: Noise level, from 0 to 255, for networks that take one; 0 if None.
 
     Raises:
-        UserError: If an argument is missing, out of range or nothing that the network takes.
+        ArgumentError: If an argument is missing, out of range or not an input of the network.
     """
-    conditions: dict[str, Any] = {}
-    for name, value in (('kernel', args.kernel), ('scale', args.scale), ('sigma', args.sigma)):
+    for name, value in (('kernel', kernel), ('scale', scale), ('sigma', sigma)):
         if value is not None and name not in loaded.conditions:
-            raise UserError(f'--{name} is nothing that {loaded.name} takes: leave it out')
+            raise ArgumentError(f'{name} is no input of {loaded.name}: leave it out')
+    conditions: dict[str, Any] = {}
     if 'kernel' in loaded.conditions:
-        if kernel is None and args.kernel is None:
-            raise UserError(f'{loaded.name} needs the blur kernel: give it as --kernel FILE.npy')
         if kernel is None:
-            size = getattr(loaded.net, 'blur_kernel_size', None)
-            kernel = torch.from_numpy(fit_kernel(read_kernel(args.kernel), size, args.kernel)).float()[None, None]
-        conditions['kernel'] = kernel
+            raise ArgumentError(
+                f'kernel must be given: {loaded.name} needs the blur kernel',
+                f'{loaded.name} needs the blur kernel: give it as --kernel FILE.npy',
+            )
+        try:
+            kernel = kernel_files.normalise(kernel)
+        except ValueError as error:
+            raise ArgumentError(str(error)) from error
+        size = getattr(loaded.net, 'blur_kernel_size', None)
+        conditions['kernel'] = torch.from_numpy(fit_kernel(kernel, size)).float()[None, None]
     if 'scale' in loaded.conditions:
-        conditions['scale'] = args.scale or 1
+        scale = 1 if scale is None else scale
+        if scale < 1:
+            raise ArgumentError(f'scale must be at least 1, got {scale}')
+        conditions['scale'] = scale
     if 'sigma' in loaded.conditions:
-        sigma = args.sigma or 0.0
+        sigma = sigma or 0.0
         if not 0 <= sigma <= 255:
-            raise UserError(f'--sigma must be between 0 and 255, got {sigma}')
+            raise ArgumentError(f'sigma must be between 0 and 255, got {sigma}')
         conditions['sigma'] = sigma / 255
     return conditions
 
 
-def choose_tile(given: int | None, scale: int, border: int, default: int | None = None) -> int:
-    """The tile that was given or the default, which is smaller by the border that is added to it.
+def fit_kernel(kernel: np.ndarray, size: int | None) -> np.ndarray:
+    """Pad a kernel with zeros to the size that a network was trained for, around its centre.
 
     Args:
-        given: ``--tile``.
-        scale: By how much the network enlarges.
+        kernel: The kernel, with odd sides.
+        size: Side that the network takes; None if it takes any.
+
+    Raises:
+        ArgumentError: If the kernel is larger.
+    """
+    if size is None:
+        return kernel
+    missing = [size - side for side in kernel.shape]
+    if min(missing) < 0 or any(m % 2 for m in missing):
+        rows, columns = kernel.shape
+        raise ArgumentError(f'kernel is {rows} x {columns}, the network takes kernels of up to {size} x {size}')
+    return np.pad(kernel, [(m // 2, m // 2) for m in missing])
+
+
+def choose_tiling(
+    reach: Reach, scale: int, *, tile: int | None = None, overlap: int | None = None, border: int | None = None
+) -> Tiling:
+    """Choose tile, overlap and border: the values given, else the defaults of a network.
+
+    Args:
+        reach: The network's.
+        scale: Upscaling factor of the network.
+        tile: Side of a tile in input pixels.
+        overlap: Input pixels that neighbouring tiles share at least.
+        border: Width of the strip that closes a tile to a torus.
+
+    Raises:
+        ArgumentError: If a value is out of range.
+    """
+    if border is None:
+        border = reach.border
+    elif border < 0:
+        raise ArgumentError(f'border must be at least 0, got {border}')
+    tile = choose_tile(tile, scale, border, reach.tile)
+    return Tiling(tile, choose_overlap(overlap, tile, reach.overlap), border)
+
+
+def choose_tile(given: int | None, scale: int, border: int, default: int | None = None) -> int:
+    """Return the given tile, else the default less the border that is added to a tile.
+
+    Args:
+        given: The tile asked for, in pixels; None for the default.
+        scale: Upscaling factor of the network.
         border: Width of the border that is added to a tile.
         default: The network's default; None for that of its scale.
 
     Raises:
-        UserError: If it is too small to advance by ``ALIGNMENT`` with half of it overlapping.
+        ArgumentError: If it is below two times ``ALIGNMENT``, so that tiles that overlap by half would not advance.
     """
     if given is not None and given < 2 * ALIGNMENT:
-        raise UserError(f'--tile must be at least {2 * ALIGNMENT}, got {given}')
+        raise ArgumentError(f'tile must be at least {2 * ALIGNMENT}, got {given}')
     default = default or TILES.get(scale, TILE_OUTPUT // scale)
     if border:
         default += ALIGNMENT - border
@@ -117,73 +137,40 @@ def choose_tile(given: int | None, scale: int, border: int, default: int | None 
 
 
 def choose_overlap(given: int | None, tile: int, default: int) -> int:
-    """The overlap that was given or, at most half a tile, the default.
+    """Return the given overlap, else the default, which is at most half a tile.
 
     Raises:
-        UserError: If tiles would not advance.
+        ArgumentError: If tiles would not advance.
     """
     if given is None:
         return min(default, tile // 2)
     if not 0 <= given <= tile - ALIGNMENT:
-        raise UserError(f'--overlap must be between 0 and --tile - {ALIGNMENT} ({tile - ALIGNMENT}), got {given}')
+        rule = f'- {ALIGNMENT} ({tile - ALIGNMENT}), got {given}'
+        raise ArgumentError(
+            f'overlap must be between 0 and tile {rule}', f'--overlap must be between 0 and --tile {rule}'
+        )
     return given
 
 
-def choose_device(name: str | None) -> torch.device:
-    """The device of that name; CUDA where there is one, else the CPU, if None.
+def choose_device(name: str | torch.device | None) -> torch.device:
+    """Return the device of that name; if None, CUDA where there is one, else the CPU.
 
     Raises:
-        UserError: If it is not there.
+        ArgumentError: If it does not exist.
     """
     if name is None:
         return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
-    except Exception as error:  # torch raises a class of its own for every way of not being there
-        raise UserError(f'--device {name}: {str(error).splitlines()[0]}') from error
+    except Exception as error:  # torch raises different classes for different kinds of missing devices
+        raise ArgumentError(f'device {name}: {str(error).splitlines()[0]}') from error
     return device
-
-
-def read_kernel(path: Path) -> np.ndarray:
-    """Read a blur kernel, normalised to sum 1.
-
-    Raises:
-        UserError: If the file is missing or holds none.
-    """
-    from converse_basicsr.data import blur_kernels
-
-    try:
-        return blur_kernels.read_kernel(path)
-    except FileNotFoundError:
-        raise UserError(f'--kernel {path} does not exist') from None
-    except Exception as error:  # np.load raises several classes on what is no array
-        raise UserError(f'--kernel {path} cannot be used: {error}') from error
-
-
-def fit_kernel(kernel: np.ndarray, size: int | None, path: Path) -> np.ndarray:
-    """Pad a kernel with zeros to the size that a network was trained for, around its centre.
-
-    Args:
-        kernel: The kernel, with odd sides.
-        size: Side that the network takes; None if it takes any.
-        path: The kernel's file, for messages.
-
-    Raises:
-        UserError: If the kernel is larger.
-    """
-    if size is None:
-        return kernel
-    missing = [size - side for side in kernel.shape]
-    if min(missing) < 0 or any(m % 2 for m in missing):
-        rows, columns = kernel.shape
-        raise UserError(f'--kernel {path} is {rows} x {columns}, the network takes kernels of up to {size} x {size}')
-    return np.pad(kernel, [(m // 2, m // 2) for m in missing])
 
 
 @torch.inference_mode()
 def probe_scale(loaded: Loaded, conditions: dict[str, Any], device: torch.device) -> int:
-    """Find by how much the network enlarges, by trying it.
+    """Find the upscaling factor of the network with a test image.
 
     Raises:
         UserError: If its output is no image of as many channels, and of a multiple of the size, as its input.

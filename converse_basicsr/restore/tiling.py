@@ -1,8 +1,8 @@
-"""Run a network over an image of any size in tiles, with memory bound by the size of a tile.
+"""Run a network over an image of any size in tiles, so that memory depends on the tile, not on the image.
 
-The reverse convolution is global: every output depends on every input, and the borders of a tile are borders of its
-own to the networks. What a tile gives is therefore right in its middle only, and of two tiles that overlap each
-contributes the part that is nearer to its middle. Tiles are not averaged: where the dependence ends within half
+The reverse convolution is global: every output depends on every input, and a network treats the borders of a
+tile like borders of an image. The result of a tile is therefore right in its middle only, and of two tiles that overlap
+each contributes the part that is nearer to its middle. Tiles are not averaged: where the dependence ends within half
 the overlap (plain convolutions) cutting makes the result exact, which averaging would not; docs/restore.md measures
 both.
 """
@@ -38,7 +38,7 @@ def spans(size: int, tile: int, overlap: int) -> list[Span]:
     Args:
         size: Length of the axis.
         tile: Length of a tile; an axis that is not longer is one tile.
-        overlap: How much neighbours share at least, less than ``tile - ALIGNMENT``.
+        overlap: The least that neighbours share, at most ``tile - ALIGNMENT``.
 
     Returns:
         The tiles in order. What they keep partitions the axis, half an overlap away from the ends of what they read.
@@ -97,6 +97,6 @@ def run_tiled(
 
 
 def _scaled(span: Span, scale: int) -> tuple[slice, slice]:
-    """Where the kept part of a tile lies in the output, and where in the tile's own output."""
+    """Return where the kept part of a tile lies in the whole output, and where in the output of the tile."""
     first, last = scale * span.first, scale * span.last
     return slice(first, last), slice(first - scale * span.start, last - scale * span.start)

@@ -1,4 +1,4 @@
-"""Reverse convolution inside networks that others wrote: exchange their operators for Converse2D."""
+"""Reverse convolution inside the networks of others: exchange their operators for Converse2D."""
 
 from converse_basicsr.surgery.exchange import exchange, replace
 from converse_basicsr.surgery.parts import ConverseShuffle, ConvThenConverse, UpsampledConv2d

@@ -1,4 +1,4 @@
-"""What a network does with its upsampling modules, seen by running it once."""
+"""What a network does with its upsampling modules, observed by running it once."""
 
 import inspect
 from collections import defaultdict
@@ -12,26 +12,26 @@ import torch.nn.functional as F
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
-# Sides that the windows and the halvings of the usual networks divide; 64 is also what SpyNet asks for.
+# Multiples of the window sizes and downsampling factors of common networks; SpyNet needs at least 64.
 SIDES = (16, 28, 24, 64)
-# Frames of a clip, for EDVR, TOFlow and the like.
+# Frames per clip, for EDVR, TOFlow and the like.
 FRAMES = (5, 7)
 
 
 @dataclass
 class Dataflow:
-    """Where the inputs of the modules that matter come from, a list item a call.
+    """Where the inputs of modules came from in one run; the lists hold one item per call of the module.
 
     Attributes:
         shapes: Shapes of the network's outputs.
-        calls: Module to how often it was called.
-        sources: Module to the module whose output it got unchanged, or None.
-        channels: ``PixelShuffle`` to the channels of its input.
-        interpolated: Convolution to the factor by which nearest interpolation had enlarged its input (1 for none).
-        enlarged: ``nn.Upsample`` module of nearest mode to its channels and factor.
-        maps: Module to whether it turned one map into one of the same shape, always.
-        functional: Upsampling in the code of modules, in words: interpolation no convolution follows, functional
-            pixel_shuffle.
+        calls: How many times each module was called.
+        sources: For each module, the module whose output it got unchanged, or None.
+        channels: For each ``PixelShuffle``, the channels of its input.
+        interpolated: For each convolution, the factor by which nearest interpolation had enlarged its input, or 1.
+        enlarged: For each ``nn.Upsample`` of nearest mode, its channels and factor.
+        maps: For each module, whether every call turned one map into one of the same shape.
+        functional: Upsampling in the code of modules, in words: interpolation that no convolution follows, and
+            functional pixel_shuffle.
     """
 
     shapes: list[tuple[int, ...]] = field(default_factory=list)
@@ -45,19 +45,20 @@ class Dataflow:
 
 
 def observe(net: nn.Module, input_shape: Sequence[int] | None = None) -> tuple[Dataflow, tuple[int, ...]]:
-    """Run a network on a map of zeros and watch its upsampling; weights, statistics and random state stay as they are.
+    """Run a network on zeros and observe its upsampling; weights, statistics and random state do not change.
 
     Args:
         net: The network.
         input_shape: Shape of an input; if None, those of :func:`likely_shapes` are tried.
 
     Returns:
-        What was seen, and the shape of the input.
+        What was observed, and the shape of the input.
 
     Raises:
         ValueError: If the network does not run on such an input.
     """
-    tried, reason = [], None
+    tried: list[tuple[int, ...]] = []
+    reason = ''
     for shape in [tuple(input_shape)] if input_shape is not None else likely_shapes(net):
         try:
             return run(net, shape), shape
@@ -81,7 +82,7 @@ def likely_shapes(net: nn.Module) -> Iterator[tuple[int, ...]]:
 
 
 def run(net: nn.Module, shape: Sequence[int]) -> Dataflow:
-    """Run a network on zeros of a shape, in evaluation mode, and return what was seen."""
+    """Run a network on zeros of a shape, in evaluation mode, and return what was observed."""
     flow = Dataflow()
     like = next(net.parameters(), torch.empty(0))
     watch = _Watch(flow, {module: name for name, module in net.named_modules()})
@@ -115,9 +116,9 @@ def _tensors(value: Any) -> Iterator[torch.Tensor]:
 
 @dataclass
 class _Origin:
-    """Who made a tensor, and its version then: an operation in place changes the version and so the origin."""
+    """What made a tensor, and its version at that time: an in-place operation changes it and so ends the origin."""
 
-    tensor: torch.Tensor  # kept alive, so that no other tensor gets its id
+    tensor: torch.Tensor  # kept alive, so that no other tensor can get its id
     version: int
     module: nn.Module | None = None
     factor: int = 1
@@ -169,8 +170,8 @@ class _Watch(TorchFunctionMode):
             return
         origin = self.origin(out)
         if out is x and origin:
-            return  # dropout in evaluation, identities
-        if isinstance(module, nn.Upsample) and origin and origin.factor > 1:
+            return  # an identity, or dropout in evaluation mode
+        if isinstance(module, nn.Upsample) and origin and origin.factor > 1 and x is not None:
             self.flow.enlarged[module].append((x.shape[1], origin.factor))
             origin.used = True
         self.origins[id(out)] = _Origin(out, out._version, module)
@@ -204,7 +205,7 @@ class _Watch(TorchFunctionMode):
 
 
 def _factor(x: torch.Tensor, out: torch.Tensor) -> int | None:
-    """The whole number by which an image grew in both directions, None if there is none above 1."""
+    """The whole number above 1 by which an image grew in both directions, or None."""
     if x.ndim != 4 or 0 in x.shape:
         return None
     factor = out.shape[-1] // x.shape[-1]

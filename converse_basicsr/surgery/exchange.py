@@ -1,9 +1,10 @@
-"""Exchange operators of a network for reverse convolutions: find them, put the parts in, check that it still runs."""
+"""Exchange operators of a network for reverse convolutions: find them, replace them, check that it still runs."""
 
 import copy
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import TypeGuard, TypeVar
 
 import torch
 from torch import nn
@@ -13,8 +14,10 @@ from converse_basicsr.surgery import parts
 from converse_basicsr.surgery.dataflow import Dataflow, observe, run
 from converse_basicsr.surgery.parts import LOGGER
 
-# Kernels of the blocks that come in: those of Converse-SRResNet (arXiv 2508.09824).
+# Kernel size in the blocks that replace residual blocks: that of Converse-SRResNet (arXiv 2508.09824).
 BLOCK_KERNEL_SIZE = 5
+
+_Module = TypeVar('_Module', bound=nn.Module)
 
 
 def replace(
@@ -25,26 +28,26 @@ def replace(
     conv3x3: bool = False,
     input_shape: Sequence[int] | None = None,
 ) -> nn.Module:
-    """Return a copy of a network with reverse convolutions in it; the network itself stays as it is.
+    """Return a copy of a network with reverse convolutions in it; the network itself does not change.
 
     What is exchanged is logged (logger ``basicsr``). All other parameters keep their names, so that checkpoints of the
-    original load with ``strict=False``, which reports the parts that they do not hold.
+    original load with ``strict=False``, which reports the parts that they do not contain.
 
     Args:
-        net: Any network of one input, of BasicSR or not, trained or new.
+        net: Any network with one input, BasicSR's or not, trained or new.
         upsample: Exchange the upsampling steps: PixelShuffle, nearest interpolation before a convolution,
             ``nn.Upsample`` of nearest mode, transposed convolutions whose output is stride times as large.
-        depthwise: Exchange depthwise convolutions with stride 1 that keep the size, for a reverse convolution with
-            kernels as large and the same border.
+        depthwise: Exchange depthwise convolutions with stride 1 that keep the size, for reverse convolutions with the
+            same kernel size and padding mode.
         conv3x3: Exchange residual blocks of two 3x3 convolutions (MSRResNet, EDSR) for ``ConverseBlock``, which starts
             as the identity.
-        input_shape: Shape of an input, on which the network is run once; the usual ones are tried if not given.
+        input_shape: Shape of the input on which the network is run once; if None, common ones are tried.
 
     Returns:
-        The changed copy, on the device and in the dtype and mode of the original.
+        The changed copy, with the device, dtype and mode of the original.
 
     Raises:
-        ValueError: If nothing is to be exchanged, or the network cannot be run.
+        ValueError: If there is nothing to exchange, or the network cannot be run.
 
     Example:
         >>> net = nn.Sequential(nn.Conv2d(8, 32, 3, padding=1), nn.PixelShuffle(2))
@@ -64,10 +67,10 @@ def exchange(
     conv3x3: bool = False,
     input_shape: Sequence[int] | None = None,
 ) -> None:
-    """Do in place what :func:`replace` does to a copy.
+    """Do in place what :func:`replace`, whose arguments it has, does to a copy.
 
     Raises:
-        ValueError: As :func:`replace`. If the network does not run with the parts in it, they are in it nevertheless.
+        ValueError: As :func:`replace`. If the network does not run after the exchange, it remains changed.
     """
     asked = {'upsample': upsample, 'depthwise': depthwise, 'conv3x3': conv3x3}
     for name, is_wanted in asked.items():
@@ -78,9 +81,10 @@ def exchange(
         raise ValueError(f'one of {", ".join(asked)} must be true, or there is nothing to exchange')
     flow, input_shape = observe(net, input_shape)
     names = {module: name for name, module in net.named_modules()}
-    report, parts_of = [], {}
+    report: list[str] = []
+    parts_of: dict[nn.Module, nn.Module] = {}
     for name in wanted:
-        # A module takes one part; the network itself cannot be put anywhere.
+        # A module is replaced once; the network itself cannot be replaced in place.
         found = [step for step in _SEARCHES[name](net, flow) if {net, *parts_of}.isdisjoint(step.parts)]
         for step in found:
             parts_of.update(step.parts)
@@ -109,7 +113,7 @@ _SOUGHT = {
 
 @dataclass
 class _Exchange:
-    """What to put in, module to part, and both sides in words."""
+    """One exchange: the part that replaces each module, and what was there before and after, in words."""
 
     parts: dict[nn.Module, nn.Module]
     before: str
@@ -117,7 +121,7 @@ class _Exchange:
 
 
 def _put(net: nn.Module, module: nn.Module, part: nn.Module) -> None:
-    """Put a part in wherever a module is registered, with its mode, device and dtype."""
+    """Replace a module by a part wherever it is registered; the part takes its mode, device and dtype."""
     like = next(chain(module.parameters(), net.parameters()), torch.empty(0))
     part.to(device=like.device, dtype=like.dtype).train(module.training)
     for parent in list(net.modules()):
@@ -129,15 +133,17 @@ def _put(net: nn.Module, module: nn.Module, part: nn.Module) -> None:
 def _check_it_runs(net: nn.Module, flow: Dataflow, input_shape: Sequence[int]) -> None:
     try:
         shapes = run(net, input_shape).shapes
-    except Exception as error:  # whatever the network raises on what its parts give now
+    except Exception as error:  # a network may raise anything on the outputs of the new parts
         raise ValueError(f'{type(net).__name__} does not run with reverse convolutions: {error}') from error
     if shapes != flow.shapes:
         raise ValueError(f'{type(net).__name__} with reverse convolutions must give {flow.shapes}, got {shapes}')
 
 
-def _is_plain(module: nn.Module, kind: type[nn.Module]) -> bool:
+def _is_plain(module: nn.Module | None, kind: type[_Module]) -> TypeGuard[_Module]:
     """Whether a module is exactly of a class, and no weight or spectral normalisation recomputes its weight."""
-    return type(module) is kind and not module._forward_pre_hooks and not hasattr(module, 'parametrizations')
+    if module is None or type(module) is not kind:
+        return False
+    return not module._forward_pre_hooks and not hasattr(module, 'parametrizations')
 
 
 def _upsampling(net: nn.Module, flow: Dataflow) -> Iterator[_Exchange]:
@@ -156,13 +162,14 @@ def _upsampling(net: nn.Module, flow: Dataflow) -> Iterator[_Exchange]:
 
 def _shuffle(shuffle: nn.PixelShuffle, flow: Dataflow) -> Iterator[_Exchange]:
     scale = shuffle.upscale_factor
-    convs = list(dict.fromkeys(flow.sources[shuffle]))
-    if all(_only_feeds(conv, shuffle, flow) for conv in convs):
-        channels = sorted({conv.out_channels for conv in convs})
+    sources = list(dict.fromkeys(flow.sources[shuffle]))
+    convs = [source for source in sources if _only_feeds(source, shuffle, flow)]
+    if len(convs) == len(sources):
+        widths = sorted({conv.out_channels for conv in convs})
         yield _Exchange(
-            {conv: parts.ConvThenConverse(conv, scale) for conv in convs} | {shuffle: nn.Identity()},
-            f'convolution to {_list(channels)} channels and PixelShuffle({scale})',
-            f'convolution to {_list(c // scale**2 for c in channels)} channels and Converse2D x{scale}',
+            {**{conv: parts.ConvThenConverse(conv, scale) for conv in convs}, shuffle: nn.Identity()},
+            f'convolution to {_list(widths)} channels and PixelShuffle({scale})',
+            f'convolution to {_list(width // scale**2 for width in widths)} channels and Converse2D x{scale}',
         )
     elif len(set(flow.channels[shuffle])) == 1:
         channels = flow.channels[shuffle][0]
@@ -174,9 +181,9 @@ def _shuffle(shuffle: nn.PixelShuffle, flow: Dataflow) -> Iterator[_Exchange]:
         )
 
 
-def _only_feeds(conv: nn.Module | None, shuffle: nn.PixelShuffle, flow: Dataflow) -> bool:
-    """Whether ``conv`` is a convolution whose every output is shuffled, into features rather than an image."""
-    if conv is None or not _is_plain(conv, nn.Conv2d) or flow.calls[conv] != flow.sources[shuffle].count(conv):
+def _only_feeds(conv: nn.Module | None, shuffle: nn.PixelShuffle, flow: Dataflow) -> TypeGuard[nn.Conv2d]:
+    """Whether ``conv`` is a convolution all of whose outputs are shuffled, into features rather than an image."""
+    if not _is_plain(conv, nn.Conv2d) or flow.calls[conv] != flow.sources[shuffle].count(conv):
         return False
     num_feat = conv.out_channels // shuffle.upscale_factor**2
     return num_feat % conv.groups == 0 and not parts.gives_image(conv.in_channels, num_feat)
@@ -206,7 +213,8 @@ def _interpolation(conv: nn.Conv2d, flow: Dataflow) -> Iterator[_Exchange]:
 def _transposed(conv: nn.ConvTranspose2d) -> Iterator[_Exchange]:
     scale = conv.stride[0]
     # (H - 1) s - 2 p + k + output_padding is s H where k + output_padding - 2 p is s.
-    grows = [k + o - 2 * p for k, o, p in zip(conv.kernel_size, conv.output_padding, conv.padding)]
+    padding = map(int, conv.padding)  # numbers: transposed convolutions take no padding by name
+    grows = [k + o - 2 * p for k, o, p in zip(conv.kernel_size, conv.output_padding, padding)]
     if scale > 1 and conv.stride == (scale, scale) and conv.dilation == (1, 1) and grows == [scale, scale]:
         yield _Exchange(
             {conv: parts.replace_transposed(conv)},
@@ -227,14 +235,14 @@ def _depthwise(net: nn.Module, flow: Dataflow) -> Iterator[_Exchange]:
             yield _Exchange({conv: part}, f'depthwise convolution {size}', f'Converse2D with kernels of {size}')
 
 
-def _size(conv: nn.Module) -> str:
+def _size(conv: nn.Conv2d | nn.ConvTranspose2d) -> str:
     return ' x '.join(map(str, conv.kernel_size))
 
 
 def _residual_blocks(net: nn.Module, flow: Dataflow) -> Iterator[_Exchange]:
     blocks = [module for module in net.modules() if flow.maps.get(module) and _is_residual(module)]
     for block in blocks:
-        # A container of one block is a map of the same kind: the block itself is meant.
+        # A container of a single block is such a map too: take the block itself.
         if not any(other is not block and other in blocks for other in block.modules()):
             num_feat = next(m for m in block.modules() if isinstance(m, nn.Conv2d)).in_channels
             part = ConverseBlock(num_feat, kernel_size=BLOCK_KERNEL_SIZE, padding_mode=parts.PADDING_MODE, alpha=True)
@@ -242,20 +250,22 @@ def _residual_blocks(net: nn.Module, flow: Dataflow) -> Iterator[_Exchange]:
 
 
 def _is_residual(module: nn.Module) -> bool:
-    """Whether a module is ``x + f(x)``, with all its parameters in two 3x3 convolutions of one width in f."""
+    """Whether a module is ``x + f(x)`` and all its parameters are those of two 3x3 convolutions of one width in f."""
     holders = [m for m in module.modules() if next(m.parameters(recurse=False), None) is not None]
-    if len(holders) != 2 or not all(_is_plain(m, nn.Conv2d) for m in holders):
+    convs = [m for m in holders if _is_plain(m, nn.Conv2d)]
+    if len(holders) != 2 or len(convs) != 2:
         return False
-    width = holders[0].in_channels
-    shapes = {tuple(conv.weight.shape) for conv in holders}
-    if shapes != {(width, width, 3, 3)} or any(conv.stride != (1, 1) for conv in holders):
+    width = convs[0].in_channels
+    shapes = {tuple(conv.weight.shape) for conv in convs}
+    if shapes != {(width, width, 3, 3)} or any(conv.stride != (1, 1) for conv in convs):
         return False
-    # Without its convolutions a residual block is the identity.
+    # With convolutions that give zeros, a residual block is the identity.
     probe = copy.deepcopy(module).eval()
     with torch.no_grad():
         for parameter in probe.parameters():
             parameter.zero_()
-        x = torch.linspace(-1, 1, width * 64, dtype=parameter.dtype, device=parameter.device).view(1, width, 8, 8)
+        like = convs[0].weight
+        x = torch.linspace(-1, 1, width * 64, dtype=like.dtype, device=like.device).view(1, width, 8, 8)
         return torch.equal(probe(x.clone()), x)
 
 

@@ -1,8 +1,9 @@
-"""What takes the place of an upsampling step: each starts as close to the step it replaces as the operator can be."""
+"""The parts that replace the operators of a network; each starts as close to what it replaces as the operator can."""
 
 import logging
 import math
 from collections import OrderedDict
+from typing import Any
 
 import torch
 from torch import nn
@@ -10,15 +11,15 @@ from torch import nn
 from converse_basicsr.archs.upscale import build_upsampler
 from converse_basicsr.ops import Converse2D
 
-# BasicSR's logger by its name, so that the log file of a run holds what was exchanged.
+# BasicSR's logger, by its name, so that the log file of a run says what was exchanged.
 LOGGER = logging.getLogger('basicsr')
 
-# Beyond the border the map goes on: with zeros, a positive feature map would get a dark frame.
+# Beyond its border the map is continued: with zeros, a positive feature map would get a dark frame.
 PADDING_MODE = 'replicate'
 
 
 def prime_steps(scale: int) -> list[int]:
-    """The steps an upsampling is made of, small ones first: 4 -> [2, 2], 3 -> [3], 6 -> [2, 3]."""
+    """The steps of an upsampling, small ones first: 4 -> [2, 2], 3 -> [3], 6 -> [2, 3]."""
     steps, factor = [], 2
     while scale > 1:
         if scale % factor:
@@ -30,9 +31,9 @@ def prime_steps(scale: int) -> list[int]:
 
 
 def build_converse_upsampler(num_feat: int, scale: int) -> nn.Module:
-    """Reverse convolutions that upsample by ``scale``, a prime step each, with kernels as large as the step.
+    """Build reverse convolutions that upsample by ``scale``, one per prime step, with kernels as large as the step.
 
-    In steps of 2 it starts as nearest upsampling, exactly: kernels that sum to 1 leave all its gains at 1.
+    A step of 2 starts exactly as nearest-neighbour upsampling: kernels that sum to 1 make all its gains 1.
 
     Shape:
         - Input: ``(N, num_feat, H, W)``.
@@ -46,18 +47,18 @@ def build_converse_upsampler(num_feat: int, scale: int) -> nn.Module:
 
 
 class ConvThenConverse(nn.Module):
-    """A convolution, then upsampling by reverse convolution: instead of a convolution and ``PixelShuffle``.
+    """A convolution, then upsampling by reverse convolution, in place of a convolution and ``PixelShuffle``.
 
-    It starts with the mean over the phases of the original's filters, at once or when a checkpoint is loaded that holds
-    them. At scales that are powers of 2, where the operator starts as nearest upsampling, it then gives, in every block
-    of ``scale`` x ``scale`` pixels, the mean of what the original gives there.
+    Its convolution starts with the mean of the original's filters over the phases, at once or when a checkpoint of the
+    original is loaded. At scales that are powers of 2, where the operator starts as nearest-neighbour upsampling, every
+    block of ``scale`` x ``scale`` output pixels then holds the mean of the original's output in that block.
 
     Args:
         conv: The convolution before ``PixelShuffle(scale)``.
         scale: Upsampling factor s.
 
     Shape:
-        - Input: that of ``conv``, whose output ``(N, C s^2, H, W)`` was to be shuffled.
+        - Input: that of ``conv``, whose output ``(N, C s^2, H, W)`` the network shuffled.
         - Output: ``(N, C, s H, s W)``.
     """
 
@@ -75,13 +76,15 @@ class ConvThenConverse(nn.Module):
 
     def _load_from_state_dict(self, state_dict: dict[str, torch.Tensor], prefix: str, *args: object) -> None:
         phases = self.scale**2
-        originals = {name: state_dict.get(f'{prefix}{name}') for name, _ in self.conv.named_parameters()}
+        shapes = {
+            name: (phases * len(parameter), *parameter.shape[1:]) for name, parameter in self.conv.named_parameters()
+        }
         if all(
-            original is not None and original.shape == (phases * len(parameter), *parameter.shape[1:])
-            for original, parameter in zip(originals.values(), self.conv.parameters())
+            f'{prefix}{name}' in state_dict and state_dict[f'{prefix}{name}'].shape == shape
+            for name, shape in shapes.items()
         ):
-            for name, original in originals.items():
-                del state_dict[f'{prefix}{name}']
+            for name in shapes:
+                original = state_dict.pop(f'{prefix}{name}')
                 state_dict[f'{prefix}conv.{name}'] = original.unflatten(0, (-1, phases)).mean(1)
             if prefix:
                 LOGGER.info(f'{prefix}conv starts with the mean over the phases of {prefix}weight.')
@@ -89,9 +92,9 @@ class ConvThenConverse(nn.Module):
 
 
 class UpsampledConv2d(nn.Conv2d):
-    """A convolution whose input comes upsampled by nearest interpolation, and is upsampled by Converse2D instead.
+    """A convolution whose input, upsampled by nearest interpolation, is upsampled by Converse2D instead.
 
-    The interpolation stays in the code of the network, out of reach; taking every ``scale``-th sample undoes it
+    The interpolation is in the code of the network and cannot be replaced; taking every ``scale``-th sample undoes it
     exactly. Weight and bias are those of the original and keep their names, so that checkpoints of the network load.
 
     Args:
@@ -110,17 +113,17 @@ class UpsampledConv2d(nn.Conv2d):
         self.up = build_converse_upsampler(conv.in_channels, scale)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Undo nearest upsampling, upsample by the reverse convolution, convolve."""
+        """Undo the nearest interpolation, upsample by the reverse convolution, convolve."""
         return super().forward(self.up(x[..., :: self.scale, :: self.scale]))
 
 
 class ConverseShuffle(nn.Module):
     r"""``PixelShuffle`` by reverse convolution: upsample every channel, then mix the ``scale ** 2`` of each output.
 
-    It starts as ``PixelShuffle``, to rounding. A kernel whose taps lie within the block of their sample gives phase j
-    the gain :math:`1 + k_j (1 - \sum k) / (\sum k^2 + \lambda)`. With one tap at b = -a and the others at a, where
+    It starts as ``PixelShuffle``, up to rounding. A kernel whose taps lie within the block of their sample gives phase
+    j the gain :math:`1 + k_j (1 - \sum k) / (\sum k^2 + \lambda)`. With one tap at b = -a and the others at a, where
     :math:`2 a^2 + a + \lambda = 0`, the gain is 2 at that phase and 0 elsewhere: zero insertion, times 2. The mixing
-    convolution starts with weights of 1/2. Scales that are no primes are made of prime steps.
+    convolution starts with weights of 1/2. A scale that is not prime is made of prime steps.
 
     Args:
         num_out_ch: Channels C of the output.
@@ -148,7 +151,7 @@ class ConverseShuffle(nn.Module):
         phases = scale**2
         self.up, self.mix = nn.ModuleList(), nn.ModuleList()
         for step in self.steps:
-            # The centre, tap 2 (s - 1) // 2 = s - 1, puts taps 0 to s - 1 onto the block.
+            # The centre is tap 2 (s - 1) // 2 = s - 1, so that taps 0 to s - 1 cover the block.
             size, channels = 2 * (step - 1), num_out_ch * phases
             up = Converse2D(channels, channels, size, scale=step, padding_mode=PADDING_MODE)
             phases //= step**2
@@ -164,7 +167,7 @@ class ConverseShuffle(nn.Module):
         return x
 
     def _phases_of_step_last(self, x: torch.Tensor, step: int) -> torch.Tensor:
-        """Order the channels (C, later phases, phases of this step): of a row s i + j, step by step, i comes first."""
+        """Reorder the channels to (C, phases of later steps, phases of this step); earlier steps are done already."""
         here, later = self.steps[step], math.prod(self.steps[step + 1 :])
         if later == 1:
             return x
@@ -187,11 +190,12 @@ def _start_as_zero_insertion(up: Converse2D, mix: nn.Conv2d) -> None:
 
 
 def replace_transposed(conv: nn.ConvTranspose2d) -> nn.Module:
-    """Make what takes the place of a transposed convolution with stride s whose output is s times as large.
+    """Make the replacement of a transposed convolution with stride s whose output is s times as large as its input.
 
-    The reverse convolution has its kernel size. Unless the original is depthwise, a 1x1 convolution, started with what
-    the original answers to flat maps on average, mixes the channels: before it, or after it where the output is an
-    image, whose few channels could not carry the detail through an operator that works channel by channel.
+    It is a reverse convolution of the same kernel size. Unless the original is depthwise, a 1x1 convolution mixes the
+    channels; it starts with the original's mean response to constant maps. It comes before the reverse convolution, but
+    after it where the output is an image: the operator works channel by channel, and the few channels of an image could
+    not carry the detail.
 
     Shape:
         ``(N, C_in, H, W)`` -> ``(N, C_out, s H, s W)``.
@@ -199,36 +203,42 @@ def replace_transposed(conv: nn.ConvTranspose2d) -> nn.Module:
     scale = conv.stride[0]
     mix_last = gives_image(conv.in_channels, conv.out_channels)
     num_feat = conv.in_channels if mix_last else conv.out_channels
-    parts = {'up': Converse2D(num_feat, num_feat, conv.kernel_size, scale=scale, padding_mode=PADDING_MODE)}
+    up = Converse2D(num_feat, num_feat, _kernel_size(conv), scale=scale, padding_mode=PADDING_MODE)
+    parts: dict[str, nn.Module] = {'up': up}
     if not conv.groups == conv.in_channels == conv.out_channels:
         mix = nn.Conv2d(conv.in_channels, conv.out_channels, 1, groups=conv.groups, bias=conv.bias is not None)
         with torch.no_grad():
             answers = conv.weight.sum((-2, -1)).unflatten(0, (conv.groups, -1)) / scale**2
             mix.weight.copy_(answers.transpose(1, 2).flatten(0, 1)[..., None, None])
             if conv.bias is not None:
-                mix.bias.copy_(conv.bias)
-        parts = {**parts, 'conv': mix} if mix_last else {'conv': mix, **parts}
+                mix.get_parameter('bias').copy_(conv.bias)
+        parts = {'up': up, 'conv': mix} if mix_last else {'conv': mix, 'up': up}
     return nn.Sequential(OrderedDict(parts))
 
 
 def replace_depthwise(conv: nn.Conv2d) -> nn.Module:
-    """Make the reverse convolution, of its kernel size and border, that takes the place of a depthwise convolution.
+    """Make the replacement of a depthwise convolution: a reverse convolution of its kernel size and padding mode.
 
     Shape:
         ``(N, C, H, W)`` -> ``(N, C, H, W)``.
     """
     mode = 'constant' if conv.padding_mode == 'zeros' else conv.padding_mode
-    part = Converse2D(conv.in_channels, conv.out_channels, conv.kernel_size, padding_mode=mode)
-    # One level down, its parameters do not meet those of the original in a checkpoint, which have other shapes.
+    part = Converse2D(conv.in_channels, conv.out_channels, _kernel_size(conv), padding_mode=mode)
+    # Inside a Sequential its keys differ from those of the original, whose shapes in a checkpoint would not fit.
     return nn.Sequential(OrderedDict(converse=part))
 
 
 def gives_image(num_in_ch: int, num_out_ch: int) -> bool:
-    """Whether a layer turns features into an image: at most 4 channels, and fewer than it takes."""
+    """Whether a layer turns features into an image: its output has at most 4 channels, and fewer than its input."""
     return num_out_ch <= 4 and num_out_ch < num_in_ch
 
 
-def _geometry(conv: nn.Conv2d) -> dict[str, object]:
+def _kernel_size(conv: nn.Conv2d | nn.ConvTranspose2d) -> tuple[int, int]:
+    rows, columns = conv.kernel_size
+    return rows, columns
+
+
+def _geometry(conv: nn.Conv2d) -> dict[str, Any]:
     names = ('kernel_size', 'stride', 'padding', 'dilation', 'groups', 'padding_mode')
     return {name: getattr(conv, name) for name in names} | {'bias': conv.bias is not None}
 

@@ -5,6 +5,8 @@ import inspect
 
 import pytest
 import torch
+from devices import assert_identical, seeded
+from torch_versions import compiles_networks
 
 from converse_basicsr import archs
 from converse_basicsr.archs import (
@@ -47,7 +49,7 @@ def build(name, seed=0, **options):
 
 
 def inputs(net, batch=2, height=11, width=9, dtype=torch.float32, scale=1):
-    generator = torch.Generator().manual_seed(7)
+    generator = seeded(7)
     channels = net.model[0].in_channels if isinstance(net, DnCNN) else 3
     if isinstance(net, ConverseDnCNN):
         channels = net.m_head[0].in_channels
@@ -110,8 +112,8 @@ def test_copies_are_equal(name):
         expected = net(*arguments)
         assert not torch.allclose(other(*arguments), expected)
         other.load_state_dict(net.state_dict(), strict=True)
-        assert torch.equal(other(*arguments), expected)
-        assert torch.equal(copy.deepcopy(net)(*arguments), expected)
+        assert_identical(other(*arguments), expected)
+        assert_identical(copy.deepcopy(net)(*arguments), expected)
 
 
 @pytest.mark.parametrize('name', [name for name in NETWORKS if name != 'DnCNN'])
@@ -134,17 +136,32 @@ def test_double_precision(name):
 
 
 @every_network
-def test_autocast_trains(name):
+def test_autocast_trains(name, device):
     net = build(name).train()
     with torch.no_grad():
         expected = copy.deepcopy(net)(*inputs(net))
-    with torch.autocast('cpu', torch.bfloat16):
+    with torch.autocast(device.type, torch.bfloat16):
         y = net(*inputs(net))
     y.float().square().sum().backward()
     assert all(p.grad.isfinite().all() for p in net.parameters())
     assert (y - expected).abs().mean() < 0.1 * expected.abs().mean()
 
 
+@every_network
+def test_it_computes_on_its_device_what_it_computes_on_the_cpu(name, device):
+    """Whatever torch's default device is, a network makes its tensors where its parameters are."""
+    with torch.device('cpu'):
+        net = build(name)
+        arguments = inputs(net)
+        moved = copy.deepcopy(net).to(device)
+        y = moved(*(value.to(device) if torch.is_tensor(value) else value for value in arguments))
+        y.square().mean().backward()
+    assert y.device.type == device.type
+    torch.testing.assert_close(y.cpu(), net(*arguments), atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.slow
+@compiles_networks
 @every_network
 def test_compiles_to_one_graph(name):
     net = build(name)

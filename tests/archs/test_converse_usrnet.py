@@ -1,5 +1,6 @@
 import pytest
 import torch
+from devices import seeded
 
 from converse_basicsr.archs import ConverseUSRNet
 from converse_basicsr.ops import converse2d
@@ -13,7 +14,7 @@ def tiny(**options):
 
 
 def kernels(batch):
-    kernel = torch.rand(batch, 1, 7, 7, generator=torch.Generator().manual_seed(1))
+    kernel = torch.rand(batch, 1, 7, 7, generator=seeded(1))
     return kernel / kernel.sum((-2, -1), keepdim=True)
 
 

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 import torch
+from devices import assert_identical
 from torch import nn
 
 from converse_basicsr import archs
@@ -97,7 +98,7 @@ def test_network_g_rebuilds_the_network(name: str, options: dict[str, Any]) -> N
     channels = options.get('num_in_ch', 3)
     x = torch.rand(1, channels, 9, 8)
     with torch.no_grad():
-        assert torch.equal(again(x), net.eval()(x))
+        assert_identical(again(x), net.eval()(x))
 
 
 def test_every_registered_network_is_tried() -> None:

@@ -29,10 +29,10 @@ def add_noise(image: np.ndarray, sigma: float) -> np.ndarray:
 
 
 def restore(net: nn.Module, image: np.ndarray, *inputs: torch.Tensor) -> np.ndarray:
-    x = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1), dtype=np.float32))[None]
+    x = torch.tensor(np.ascontiguousarray(image.transpose(2, 0, 1)), dtype=torch.float32)[None]
     with torch.inference_mode():
         y = net(x, *inputs)[0]
-    return (y.clamp(0, 1) * 255).round().byte().numpy().transpose(1, 2, 0)
+    return (y.clamp(0, 1) * 255).round().byte().cpu().numpy().transpose(1, 2, 0)
 
 
 def luma(image: np.ndarray) -> np.ndarray:
@@ -75,7 +75,8 @@ def denoise(net: nn.Module, shared_data: Path, name: str) -> float:
 
 def upscale(net: nn.Module, shared_data: Path, name: str) -> float:
     gt = crop_to_multiple(read_image(shared_data / 'data' / 'Set5' / name), 4)
-    lq = matlab_imresize()(gt / 255, 1 / 4)
+    with torch.device('cpu'):
+        lq = matlab_imresize()(gt / 255, 1 / 4)
     return psnr(luma(restore(net, lq)), luma(gt), 4)
 
 
@@ -83,10 +84,11 @@ def deblur(net: nn.Module, shared_data: Path, name: str, number: str) -> float:
     gt = crop_to_multiple(read_image(shared_data / 'data' / 'Set5' / name), 8)
     kernel = np.load(shared_data / 'data' / 'blur_kernels' / f'kernel_{number}.npy')
     lq = add_noise(scipy.ndimage.convolve(gt, kernel[..., None], mode='wrap'), 2.55)
-    inputs = (torch.from_numpy(kernel).float()[None, None],) if isinstance(net, ConverseUSRNet) else ()
+    inputs = (torch.tensor(kernel, dtype=torch.float32)[None, None],) if isinstance(net, ConverseUSRNet) else ()
     return psnr(restore(net, lq, *inputs), gt, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('name', ['01.png', '05.png'])
 def test_converse_dncnn(shared_data, name):
     net = load(ConverseDnCNN(kernel_size=7), shared_data, 'converse_dncnn.pth')
@@ -108,6 +110,7 @@ def test_converse_srresnet(shared_data, name):
     assert upscale(net, shared_data, name) == pytest.approx(expected, abs=TOLERANCE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(('number', 'name'), [('2', 'butterfly.png'), ('3', 'woman.png')])
 def test_conversenet(shared_data, number, name):
     net = load(ConverseNet(), shared_data, 'conversenet.pth')
@@ -115,6 +118,7 @@ def test_conversenet(shared_data, number, name):
     assert deblur(net, shared_data, name, number) == pytest.approx(expected, abs=TOLERANCE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(('number', 'name'), [('1', 'butterfly.png'), ('4', 'woman.png')])
 def test_converse_usrnet(shared_data, number, name):
     net = load(ConverseUSRNet(), shared_data, 'converse_usrnet.pth')

@@ -70,7 +70,7 @@ def test_one_sigma_or_one_a_sample():
     expected = net(x, kernel, 1, 0.03)
     torch.testing.assert_close(net(x, kernel, 1, torch.full((2, 1, 1, 1), 0.03)), expected)
     assert not torch.allclose(net(x, kernel, 1, torch.tensor([0.03, 0.2]))[1], expected[1])
-    with pytest.raises(ValueError, match=r'sigma must be one number or one a sample \(2\), got 3'):
+    with pytest.raises(ValueError, match=r'sigma must be one number or one per sample \(2\), got 3'):
         net(x, kernel, 1, torch.rand(3))
 
 

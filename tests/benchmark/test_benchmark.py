@@ -2,20 +2,21 @@ import argparse
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 
-from converse_basicsr import benchmark
 from converse_basicsr.archs import ConverseDnCNN
-from converse_basicsr.benchmark import measure, network, operator, report
+from converse_basicsr.benchmark import network_times, operator_times, result_tables, timing
 from converse_basicsr.benchmark.textbook import PlainLayerNorm2d, TextbookConverse2D, textbook
 from converse_basicsr.blocks import LayerNorm2d
+from converse_basicsr.commands import benchmark
 from converse_basicsr.errors import UserError
 from converse_basicsr.ops import Converse2D, converse2d
 
 
-def run(*arguments):
+def run(*arguments: object) -> int:
     parser = argparse.ArgumentParser()
     benchmark.add_arguments(parser)
     return benchmark.run(parser.parse_args([str(argument) for argument in arguments]))
@@ -23,7 +24,7 @@ def run(*arguments):
 
 @pytest.mark.parametrize('scale', [1, 2, 3])
 @pytest.mark.parametrize('taps', [(2, 2), (3, 4), (5, 5)])
-def test_textbook_is_the_same_operator(scale, taps):
+def test_textbook_is_the_same_operator(scale: int, taps: tuple[int, int]) -> None:
     # In float64, where the textbook form is accurate too; it is a second opinion on the closed forms.
     x, kernel = torch.randn(2, 3, 8, 6, dtype=torch.float64), torch.randn(1, 3, *taps, dtype=torch.float64)
     lam = torch.rand(1, 3, 1, 1, dtype=torch.float64) + 0.01
@@ -31,7 +32,7 @@ def test_textbook_is_the_same_operator(scale, taps):
 
 
 @pytest.mark.parametrize('mode', ['circular', 'replicate'])
-def test_textbook_layers_stand_in(mode):
+def test_textbook_layers_stand_in(mode: str) -> None:
     ours = Converse2D(3, 3, 5, 2, padding_mode=mode).double()
     x = torch.randn(1, 3, 9, 8, dtype=torch.float64)
     torch.testing.assert_close(TextbookConverse2D(ours)(x), ours(x))
@@ -39,9 +40,9 @@ def test_textbook_layers_stand_in(mode):
     torch.testing.assert_close(PlainLayerNorm2d(norm)(x), norm(x))
 
 
-def test_every_operator_of_a_network_is_exchanged():
+def test_every_operator_of_a_network_is_exchanged() -> None:
     ours = ConverseDnCNN(num_block=2, num_feat=4, kernel_size=3)
-    theirs = network.with_textbook(ours)
+    theirs = network_times.with_textbook(ours)
     kinds = [type(module) for module in theirs.modules()]
     assert Converse2D not in kinds
     assert LayerNorm2d not in kinds
@@ -51,17 +52,17 @@ def test_every_operator_of_a_network_is_exchanged():
         torch.testing.assert_close(theirs(x), ours(x), rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize('case', [*operator.HEADLINE, *operator.GRID], ids=str)
-def test_candidates_give_maps_of_one_size(case):
-    small = operator.Case(case.num, 2, 10, case.kernel, case.scale, min(case.padding, 9), case.train)
-    x, modules = operator.build(small, 'cpu')
+@pytest.mark.parametrize('case', [*operator_times.HEADLINE, *operator_times.GRID], ids=str)
+def test_candidates_give_maps_of_one_size(case: operator_times.Case) -> None:
+    small = operator_times.Case(case.num, 2, 10, case.kernel, case.scale, min(case.padding, 9), case.train)
+    x, modules = operator_times.build(small, 'cpu')
     shapes = {name: module(x).shape for name, module in modules.items() if name != 'floor'}
     assert set(shapes.values()) == {(case.num, 2, 10 * case.scale, 10 * case.scale)}
 
 
-def test_bare_transforms_apply_their_filter():
-    case = operator.Case(2, 3, 10, 3, 1, 2)
-    floor = operator.BareTransforms(case)
+def test_bare_transforms_apply_their_filter() -> None:
+    case = operator_times.Case(2, 3, 10, 3, 1, 2)
+    floor = operator_times.BareTransforms(case)
     floor.chunk = 2
     x = torch.rand(2, 3, 10, 10)
     padded = torch.nn.functional.pad(x, (2, 2, 2, 2), mode='circular')
@@ -69,13 +70,13 @@ def test_bare_transforms_apply_their_filter():
     torch.testing.assert_close(floor(x), expected)
 
 
-def test_saved_bytes_counts_each_storage_once():
+def test_saved_bytes_counts_each_storage_once() -> None:
     x, weight = torch.rand(100, requires_grad=True), torch.rand(100, requires_grad=True)
-    kept = measure.saved_bytes(lambda: (x * weight) + (x * 2 * weight), [weight])
+    kept = timing.saved_bytes(lambda: (x * weight) + (x * 2 * weight), [weight])
     assert kept == 2 * x.nbytes  # x, and x * 2
 
 
-def test_operator_command(tmp_path, capsys):
+def test_operator_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pytest.importorskip('matplotlib', reason='the plot is drawn with matplotlib')
     files = [tmp_path / name for name in ('figures.json', 'table.md', 'plot.svg')]
     options = [item for pair in zip(('--json', '--markdown', '--plot'), files) for item in pair]
@@ -92,59 +93,60 @@ def test_operator_command(tmp_path, capsys):
     assert '<svg' in files[2].read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith('linux'), reason='resident memory is read from /proc')
-def test_peak_memory_sees_an_allocation():
+def test_peak_memory_sees_an_allocation() -> None:
     code = (
-        'import torch; from converse_basicsr.benchmark.measure import resident_growth; '
+        'import torch; from converse_basicsr.benchmark.timing import resident_growth; '
         'print(resident_growth(lambda: torch.ones(8 << 20)))'
     )
     done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True, check=True)
     assert 30 << 20 < int(done.stdout) < 60 << 20
     spec = {'num': 1, 'channels': 2, 'size': 8, 'kernel': 3, 'scale': 1, 'padding': 2, 'train': False, 'threads': 1}
-    assert measure.peak_growth('converse_basicsr.benchmark.operator', {**spec, 'name': 'ours'}) >= 0
+    assert timing.peak_growth('converse_basicsr.benchmark.operator_times', {**spec, 'name': 'ours'}) >= 0
 
 
-def test_network_command(tmp_path, capsys, monkeypatch):
+def test_network_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     small = [('small', lambda operator: ConverseDnCNN(num_block=1, num_feat=4, operator=operator), 1, 12)]
-    monkeypatch.setattr(network, 'NETWORKS', small)
+    monkeypatch.setattr(network_times, 'NETWORKS', small)
     assert run('network', '--repeats', 1, '--size', 16, '--json', tmp_path / 'out.json') == 0
     assert 'small, 16x16' in capsys.readouterr().out
     (case,) = json.loads((tmp_path / 'out.json').read_text())['cases']
     assert case['largest_difference_to_textbook'] < 1e-3
 
 
-def test_tables_leave_out_what_was_not_measured():
-    results = {'machine': measure.describe_machine('cpu'), 'cases': []}
-    assert 'textbook / ours' in report.operator_table(results)
-    assert 'ours / conv' in report.network_table(results)
+def test_tables_leave_out_what_was_not_measured() -> None:
+    results = {'machine': timing.describe_machine('cpu'), 'cases': []}
+    assert 'textbook / ours' in result_tables.operator_table(results)
+    assert 'ours / conv' in result_tables.network_table(results)
 
 
-def test_folder_that_does_not_exist(tmp_path):
+def test_folder_that_does_not_exist(tmp_path: Path) -> None:
     with pytest.raises(UserError, match='folder does not exist'):
         run('operator', '--cases', 'quick', '--json', tmp_path / 'none' / 'out.json')
 
 
-def test_plot_without_matplotlib(tmp_path, monkeypatch):
+def test_plot_without_matplotlib(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, 'matplotlib', None)
     with pytest.raises(UserError, match='needs matplotlib'):
         run('operator', '--cases', 'quick', '--plot', tmp_path / 'plot.svg')
 
 
-def test_device_that_is_not_there():
+def test_device_that_is_not_there() -> None:
     with pytest.raises(UserError, match='--device nonsense cannot be used'):
         run('operator', '--cases', 'quick', '--device', 'nonsense')
 
 
 @pytest.mark.parametrize('value', ['0', '-3'])
-def test_wrong_counts(value, capsys):
+def test_wrong_counts(value: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         run('operator', '--repeats', value)
-    assert 'must be at least 1' in capsys.readouterr().err
+    assert 'must be an integer of at least 1' in capsys.readouterr().err
 
 
-def test_help_does_not_import_torch():
+def test_help_does_not_import_torch() -> None:
     code = (
-        'import argparse, sys; from converse_basicsr import benchmark; '
+        'import argparse, sys; from converse_basicsr.commands import benchmark; '
         'benchmark.add_arguments(argparse.ArgumentParser()); assert "torch" not in sys.modules'
     )
     subprocess.run([sys.executable, '-c', code], check=True)

@@ -1,13 +1,15 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from devices import seeded
+from torch_versions import compiles_networks
 
 from converse_basicsr.blocks import OPERATORS, ConverseBlock
 
 
 def randomise(module):
     """Move every parameter off its start, so that zero gains hide nothing."""
-    generator = torch.Generator().manual_seed(0)
+    generator = seeded(0)
     with torch.no_grad():
         for p in module.parameters():
             p.add_(0.3 * torch.randn(p.shape, generator=generator, dtype=p.dtype))
@@ -51,6 +53,7 @@ def test_inference_equals_training_and_spares_the_input(operator):
     assert torch.equal(x, before)
 
 
+@compiles_networks
 @pytest.mark.parametrize('alpha', [False, True])
 def test_compiles_to_one_graph(alpha):
     block = randomise(ConverseBlock(4, kernel_size=3, alpha=alpha))

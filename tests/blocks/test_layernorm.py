@@ -1,6 +1,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from devices import seeded
 
 from converse_basicsr.blocks import LayerNorm2d, layer_norm2d
 
@@ -10,7 +11,7 @@ def reference(x, weight, bias, eps=1e-5):
 
 
 def parameters(channels, dtype=torch.float64):
-    generator = torch.Generator().manual_seed(1)
+    generator = seeded(1)
     return [torch.randn(channels, generator=generator, dtype=dtype) for _ in range(2)]
 
 

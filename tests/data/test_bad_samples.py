@@ -1,3 +1,4 @@
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ def test_the_message_survives_a_loader_process(start: str) -> None:
     with pytest.raises(BadSampleError) as caught:
         list(loader)
     (line,) = str(caught.value).splitlines()
+    traceback.clear_frames(caught.tb)  # they hold the worker, for whose end the garbage collector would wait
     assert line.startswith('data set tiny: file2.png cannot be used')
 
 
@@ -97,6 +99,7 @@ def damaged(run_options: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
     return run_options
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('prefetch_mode', [None, 'cpu'])
 def test_training_stops_at_a_bad_sample_in_one_line(
     basicsr: Any, damaged: dict[str, Any], capsys: pytest.CaptureFixture[str], prefetch_mode: str | None
@@ -109,6 +112,7 @@ def test_training_stops_at_a_bad_sample_in_one_line(
     assert 'on_bad_sample: skip' in errors[0]
 
 
+@pytest.mark.slow
 def test_training_skips_and_counts(basicsr: Any, damaged: dict[str, Any]) -> None:
     damaged['datasets']['train']['on_bad_sample'] = 'skip'
     assert basicsr('train', damaged) == 0

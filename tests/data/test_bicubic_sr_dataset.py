@@ -15,7 +15,7 @@ from basicsr.data import build_dataset  # noqa: E402
 from basicsr.utils.matlab_functions import imresize  # noqa: E402
 
 from converse_basicsr.data import bicubic_sr_dataset  # noqa: E402
-from converse_basicsr.data.patches import random_corner  # noqa: E402
+from converse_basicsr.data.training_patches import random_corner  # noqa: E402
 
 
 def build(root: Path, **options: Any) -> Any:
@@ -110,6 +110,7 @@ def test_bad_arguments_are_refused(images: dict[str, np.ndarray], tmp_path: Path
         build(tmp_path / 'gt')[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('backend', ['disk', 'lmdb'])
 def test_psnr_of_the_released_network_on_one_image(shared_data: Path, tmp_path: Path, backend: str) -> None:
     """The whole protocol: float LR, rounded luma, border of four, through BasicSR's own metric call."""

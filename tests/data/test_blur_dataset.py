@@ -15,8 +15,10 @@ converse_basicsr.register()
 from basicsr.data import build_dataset  # noqa: E402
 
 from converse_basicsr.data import blur_kernels  # noqa: E402
+from converse_basicsr.data.kernel_kinds import SYNTHETIC_KINDS  # noqa: E402
 from converse_basicsr.data.sample_seed import SampleIndex  # noqa: E402
 from converse_basicsr.data.wrapped_blur import blur_as_tables  # noqa: E402
+from converse_basicsr.files.kernel_files import read_kernel  # noqa: E402
 
 
 @pytest.fixture
@@ -81,7 +83,7 @@ def test_training_takes_from_the_bank(root: Path) -> None:
     names = [str(root.parent / 'kernel.npy'), str(second)]
     dataset = build(root, phase='train', kernels=names, gt_size=24, scale=2)
     assert dataset[0]['lq'].shape == (3, 12, 12)
-    expected = [blur_kernels.read_kernel(names[0]), np.pad(np.eye(5) / 5, ((0, 0), (1, 1)))]
+    expected = [read_kernel(names[0]), np.pad(np.eye(5) / 5, ((0, 0), (1, 1)))]
     drawn = np.stack([dataset[0]['kernel'][0].numpy() for _ in range(20)])
     which = np.stack([np.abs(drawn - kernel).max((1, 2)) < 1e-7 for kernel in expected])
     assert which.any(0).all()
@@ -109,7 +111,7 @@ def test_a_folder_of_kernels_is_a_bank(root: Path) -> None:
 def test_training_blurs_as_the_tables_do(root: Path) -> None:
     sample = build(root, phase='train', gt_size=24, sigma=0)[0]
     gt = (sample['gt'] * 255).round().numpy().transpose(1, 2, 0).astype(np.uint8)
-    expected = blur_as_tables(gt, blur_kernels.read_kernel(root.parent / 'kernel.npy'))
+    expected = blur_as_tables(gt, read_kernel(root.parent / 'kernel.npy'))
     np.testing.assert_array_equal((sample['lq'] * 255).round().numpy().transpose(1, 2, 0), expected)
 
 
@@ -117,7 +119,7 @@ def test_training_mixes_the_bank_with_synthetic_kernels(root: Path) -> None:
     dataset = build(root, phase='train', gt_size=24, kernel_size=9, kernel_kinds=['bank', 'motion'])
     drawn = np.stack([dataset[0]['kernel'][0].numpy() for _ in range(20)])
     assert drawn.shape == (20, 9, 9)
-    bank = np.pad(blur_kernels.read_kernel(root.parent / 'kernel.npy'), ((2, 2), (1, 1)))
+    bank = np.pad(read_kernel(root.parent / 'kernel.npy'), ((2, 2), (1, 1)))
     from_bank = np.abs(drawn - bank).max((1, 2)) < 1e-7
     assert 0 < from_bank.sum() < 20
 
@@ -150,7 +152,7 @@ def test_some_training_samples_may_be_free_of_noise(root: Path) -> None:
     assert all(level == 0 or 5 <= level <= 10 for level in levels)
 
 
-@pytest.mark.parametrize('kind', blur_kernels.KINDS)
+@pytest.mark.parametrize('kind', SYNTHETIC_KINDS)
 @pytest.mark.parametrize('size', [3, 7, 25])
 def test_synthetic_kernels(kind: str, size: int) -> None:
     rng = np.random.default_rng(5)

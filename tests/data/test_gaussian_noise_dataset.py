@@ -105,6 +105,7 @@ def test_too_small_and_unreadable_images_are_named(root: Path) -> None:
         build(root)[0]
 
 
+@pytest.mark.slow
 def test_set12_by_the_tables_protocol(shared_data: Path, tmp_path: Path) -> None:
     """DnCNN's released weights on one image, through the dataset and BasicSR's metric call."""
     import json

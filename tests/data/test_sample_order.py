@@ -16,7 +16,6 @@ from basicsr.data import build_dataloader  # noqa: E402
 
 from converse_basicsr.data.sample_order import SampleOrder  # noqa: E402
 from converse_basicsr.data.sample_seed import SampleIndex, SeededDataset  # noqa: E402
-from converse_basicsr.training_state import data_position  # noqa: E402
 
 SIZE = 12
 
@@ -42,7 +41,7 @@ def order(seed: int = 0, epoch: int = 0, ranks: int = 1, ratio: int = 1, rank: i
 
 def batches(workers: int, sampler: SampleOrder, batch: int = 4) -> list[dict[str, torch.Tensor]]:
     options = {'phase': 'train', 'num_worker_per_gpu': workers, 'batch_size_per_gpu': batch}
-    return list(build_dataloader(Drawing(), options, sampler=sampler, seed=0))
+    return list(build_dataloader(SeededDataset(Drawing()), options, sampler=sampler, seed=0))
 
 
 def joined(loaded: Sequence[dict[str, torch.Tensor]], key: str = 'drawn') -> torch.Tensor:
@@ -143,14 +142,3 @@ def test_batch_seeds_are_shared_by_a_batch_and_its_processes() -> None:
     first, second = ([index.batch_seed for index in sampler] for sampler in samplers)
     assert first == second
     assert first == [(0, 0, batch) for batch in range(6) for _ in range(2)]
-
-
-def test_the_position_in_the_data_counts_from_where_the_run_started() -> None:
-    progress = {'epoch': 0, 'iter': 0, 'position': 0, 'epoch_size': 22, 'batch_size': 4}  # 5 batches an epoch
-    assert data_position(progress, 0, 3) == 12
-    assert data_position(progress, 2, 13) == 12
-    # resumed after 12 samples of epoch 2, with batches of 2: 5 more of them end that epoch
-    progress = {'epoch': 2, 'iter': 13, 'position': 12, 'epoch_size': 22, 'batch_size': 2}
-    assert data_position(progress, 2, 15) == 16
-    assert data_position(progress, 3, 20) == 4
-    assert data_position(progress, 4, 30) == 2

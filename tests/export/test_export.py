@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import torch
 
-from converse_basicsr import export
 from converse_basicsr.archs import ConverseDnCNN, ConverseUSRNet
+from converse_basicsr.export import export_network, exporter
+from converse_basicsr.restore.checkpoint import load
 
 Basicsr = Callable[..., int]
 
@@ -36,11 +37,13 @@ def test_a_file_is_written_checked_and_timed(basicsr: Basicsr, capsys) -> None:
         torch.testing.assert_close(torch.jit.load('new/net.pt')(x), net(x), atol=2e-5, rtol=0)
 
 
+@pytest.mark.slow
 def test_open_sizes_are_checked_at_another_size(basicsr: Basicsr, capsys) -> None:
     assert basicsr(*command('dncnn.pth', 'torch.export', 'net.pt2', '--dynamic')) == 0
     assert '37 x 27: largest difference' in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_kernels_are_an_input_and_the_scale_is_fixed(basicsr: Basicsr) -> None:
     assert basicsr(*command('usr.pth', 'torchscript', 'net.pt', '--scale', '2')) == 0
     kernel = torch.full((1, 1, 7, 7), 1 / 49)
@@ -48,7 +51,7 @@ def test_kernels_are_an_input_and_the_scale_is_fixed(basicsr: Basicsr) -> None:
 
 
 def test_a_file_that_differs_is_not_kept(basicsr: Basicsr, capsys, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(export, 'TOLERANCE', 0.0)
+    monkeypatch.setattr(exporter, 'TOLERANCE', 0.0)
     assert basicsr(*command('dncnn.pth', 'torchscript', 'out/net.pt')) == 2
     assert 'out/net.pt was not written' in capsys.readouterr().err
     assert list(Path('out').iterdir()) == []
@@ -60,7 +63,7 @@ def test_a_file_that_fails_at_another_size_is_not_kept(
     def refuse(*_: object) -> float:
         raise AssertionError('Guard failed:\nsize')
 
-    monkeypatch.setattr(export, 'compare', refuse)
+    monkeypatch.setattr(exporter, 'compare', refuse)
     assert basicsr(*command('dncnn.pth', 'torchscript', 'out/net.pt')) == 2
     error = capsys.readouterr().err
     assert '(Guard failed:): out/net.pt was not written; another --format may help' in error
@@ -74,7 +77,7 @@ def test_mistakes_are_named(basicsr: Basicsr, capsys, monkeypatch: pytest.Monkey
         (('dncnn.pth', 'torchscript', 'net.onnx'), '--output must end in .pt for torchscript'),
         (('dncnn.pth', 'torchscript', 'old.pt'), 'old.pt exists already'),
         (('dncnn.pth', 'torchscript', 'net.pt', '--dynamic'), 'tracing fixes the size'),
-        (('dncnn.pth', 'torchscript', 'net.pt', '--scale', '2'), '--scale is nothing that ConverseDnCNN takes'),
+        (('dncnn.pth', 'torchscript', 'net.pt', '--scale', '2'), '--scale is no input of ConverseDnCNN'),
         (('usr.pth', 'torchscript', 'net.pt', '--kernel', '9.npy'), 'the network takes kernels of up to 7 x 7'),
         (('none.pth', 'torchscript', 'net.pt'), 'none.pth is no file'),
     ]:
@@ -86,6 +89,7 @@ def test_mistakes_are_named(basicsr: Basicsr, capsys, monkeypatch: pytest.Monkey
     assert "pip install 'converse-basicsr[export]'" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(('name', 'channels'), [('converse_dncnn_gray25', 1), ('converse_srresnet_x4', 3)])
 def test_released_weights_run_in_onnxruntime(
     basicsr: Basicsr, shared_data: Path, capsys, name: str, channels: int
@@ -96,3 +100,44 @@ def test_released_weights_run_in_onnxruntime(
     assert basicsr(*command(name, 'onnx', 'net.onnx')) == 0  # refuses a difference of 1e-4 or more
     (entry,) = onnxruntime.InferenceSession('net.onnx').get_inputs()
     assert (entry.name, entry.shape) == ('image', [1, channels, 24, 20])
+
+
+@pytest.mark.slow
+def test_python_gets_the_figures_that_the_command_prints(tmp_path: Path) -> None:
+    exported = export_network(tmp_path / 'dncnn.pth', tmp_path / 'net.pt2', file_format='torch.export', size=(24, 20))
+    assert exported.path == tmp_path / 'net.pt2'
+    assert exported.num_bytes == exported.path.stat().st_size > 0
+    assert list(exported.differences) == [(24, 20)]
+    assert exported.differences[24, 20] < exporter.TOLERANCE
+    assert min(exported.torch_seconds, exported.exported_seconds) > 0
+    loaded = load(tmp_path / 'usr.pth')
+    exported = export_network(
+        loaded,
+        str(exported.path),
+        file_format='torch.export',
+        size=(16, 16),
+        kernel=np.ones((5, 5)),
+        scale=2,
+        overwrite=True,
+        dynamic=True,
+    )
+    assert list(exported.differences) == [(16, 16), (29, 23)]
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        ({'file_format': 'tflite'}, r"file_format must be one of \['onnx', 'torch.export', 'torchscript'\], got"),
+        ({'file_format': 'onnx'}, r'output must end in \.onnx for onnx, got net\.pt'),
+        ({'dynamic': True, 'fold': True}, 'dynamic must be false with fold'),
+        ({'size': (0, 16)}, r'size must be two numbers of at least 1, got \(0, 16\)'),
+        ({'sigma': 5}, 'sigma is no input of ConverseDnCNN'),
+    ],
+)
+def test_arguments_that_do_not_suit_are_named(tmp_path: Path, arguments: dict, message: str) -> None:
+    arguments = {'file_format': 'torchscript', **arguments}
+    with pytest.raises(ValueError, match=message):
+        export_network(tmp_path / 'dncnn.pth', 'net.pt', **arguments)
+    loaded = load(tmp_path / 'dncnn.pth')
+    with pytest.raises(ValueError, match='opt and network_g must be left out'):
+        export_network(loaded, tmp_path / 'net.pt', file_format='torchscript', network_g={'num_feat': 4})

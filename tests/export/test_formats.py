@@ -46,6 +46,7 @@ def difference(net: nn.Module, exported, inputs: tuple[torch.Tensor, ...]) -> fl
     return float((expected - exported(*inputs)).abs().max() / expected.abs().max())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('file_format', FORMATS)
 @pytest.mark.parametrize('name', NETWORKS)
 def test_the_file_computes_what_the_network_does(tmp_path: Path, file_format: str, name: str) -> None:
@@ -57,6 +58,7 @@ def test_the_file_computes_what_the_network_does(tmp_path: Path, file_format: st
     assert difference(net, read(file_format, path), other) < TOLERANCE
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('file_format', ['torchscript', 'onnx'])
 def test_folded_filters_are_stored(tmp_path: Path, file_format: str) -> None:
     require(file_format)
@@ -73,6 +75,7 @@ def test_folded_filters_are_stored(tmp_path: Path, file_format: str) -> None:
         assert 'DFT' not in kinds[0] | kinds[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('file_format', ['torch.export', 'onnx'])
 def test_open_sizes(tmp_path: Path, file_format: str) -> None:
     require(file_format)
@@ -95,6 +98,7 @@ def test_what_cannot_be_followed_is_one_line(tmp_path: Path) -> None:
     assert '\n' not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_torch_alone_runs_the_files(tmp_path: Path) -> None:
     """Neither this package nor BasicSR is imported."""
     net, example = build('denoiser')

@@ -3,7 +3,7 @@ import torch
 
 from converse_basicsr.export import real_dft
 from converse_basicsr.export.lowering import solve
-from converse_basicsr.ops import library, transfer
+from converse_basicsr.ops import torch_library, transfer
 from converse_basicsr.ops.inference import solve_in_blocks
 from converse_basicsr.ops.padding import PADDING_MODES
 
@@ -33,8 +33,8 @@ def test_filtering_is_the_operators(mode: str, crop: bool, rows: int, columns: i
     x = torch.rand(2, 3, 8, 11, dtype=torch.float64)
     kernel, lam = problem(3)
     grid = (8 + 2 * rows, 11 + 2 * columns)
-    otf = library.inverse_filter(kernel, lam, 1, *grid, 'both', torch.complex128)
-    expected = library.spectral_filter(x, otf, rows, columns, mode, crop)
+    otf = torch_library.inverse_filter(kernel, lam, 1, *grid, 'both', torch.complex128)
+    expected = torch_library.spectral_filter(x, otf, rows, columns, mode, crop)
     found = real_dft.spectral_filter(x, real_dft.Pair(otf.real, otf.imag), rows, columns, mode, crop)
     torch.testing.assert_close(found, expected, atol=1e-10, rtol=1e-10)
 

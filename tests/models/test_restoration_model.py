@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from devices import assert_identical
 from tiny_run import only_log, smooth_image
 from torch import nn
 
@@ -16,21 +17,30 @@ converse_basicsr.register()
 
 from basicsr.models import build_model  # noqa: E402
 
+from converse_basicsr.checkpoints.files import VERSION_KEY  # noqa: E402
 from converse_basicsr.models.restoration_model import RestorationModel, turned, turned_back  # noqa: E402
 
+Options = Callable[..., dict[str, Any]]
 
-def model_options(network: dict[str, Any], **val: Any) -> dict[str, Any]:
-    return {
-        'name': 'x',
-        'model_type': 'RestorationModel',
-        'is_train': False,
-        'dist': False,
-        'num_gpu': 0,
-        'rank': 0,
-        'path': {},
-        'network_g': network,
-        'val': val,
-    }
+
+@pytest.fixture
+def model_options(num_gpu: int) -> Options:
+    """Options of a model on the device under test."""
+
+    def model_options(network: dict[str, Any], **val: Any) -> dict[str, Any]:
+        return {
+            'name': 'x',
+            'model_type': 'RestorationModel',
+            'is_train': False,
+            'dist': False,
+            'num_gpu': num_gpu,
+            'rank': 0,
+            'path': {},
+            'network_g': network,
+            'val': val,
+        }
+
+    return model_options
 
 
 TINY_USR = {'type': 'ConverseUSRNet', 'num_feat': 4, 'num_block': 1, 'num_iter': 2, 'blur_kernel_size': 5}
@@ -48,17 +58,18 @@ def sample(kernel_shape: tuple[int, int] = (5, 5)) -> dict[str, torch.Tensor]:
     return {'lq': torch.rand(1, 3, 14, 18), 'kernel': kernel / kernel.sum(), 'sigma': torch.full((1, 1, 1, 1), 0.01)}
 
 
-def test_the_network_gets_what_its_forward_names() -> None:
+def test_the_network_gets_what_its_forward_names(model_options: Options) -> None:
     data = sample()
     model = heed_kernel(build_model(model_options(TINY_USR)))
     model.feed_data(data)
     model.test()
     with torch.no_grad():
-        assert torch.equal(model.output, model.net_g.forward(data['lq'], data['kernel']))
-        assert not torch.equal(model.output, model.net_g.forward(data['lq'], data['kernel'].flip(-1)))
+        lq, kernel = (data[name].to(model.device) for name in ('lq', 'kernel'))
+        assert_identical(model.output, model.net_g.forward(lq, kernel))
+        assert not torch.allclose(model.output, model.net_g.forward(lq, kernel.flip(-1)))
 
 
-def test_scale_and_noise_level_reach_the_network() -> None:
+def test_scale_and_noise_level_reach_the_network(model_options: Options) -> None:
     network = {'type': 'USRNet', 'num_iter': 1, 'num_feat': 4, 'num_block': 1}
     options = {**model_options(network), 'scale': 2}
     data = sample()
@@ -66,19 +77,20 @@ def test_scale_and_noise_level_reach_the_network() -> None:
     model.feed_data(data)
     model.test()
     with torch.no_grad():
-        expected = model.net_g.forward(data['lq'], data['kernel'], 2, data['sigma'])
+        lq, kernel, sigma = (data[name].to(model.device) for name in ('lq', 'kernel', 'sigma'))
+        expected = model.net_g.forward(lq, kernel, 2, sigma)
     assert model.output.shape[-2:] == (28, 36)
-    assert torch.equal(model.output, expected)
+    assert_identical(model.output, expected)
 
 
-def test_any_network_of_basicsr_works() -> None:
+def test_any_network_of_basicsr_works(model_options: Options) -> None:
     model = build_model(model_options({'type': 'MSRResNet', 'num_feat': 4, 'num_block': 1, 'upscale': 2}))
     model.feed_data(sample())
     model.test()
     assert model.output.shape == (1, 3, 28, 36)
 
 
-def test_a_missing_condition_is_named() -> None:
+def test_a_missing_condition_is_named(model_options: Options) -> None:
     model = build_model(model_options(TINY_USR))
     with pytest.raises(ValueError, match='the dataset must give kernel'):
         model.feed_data({'lq': torch.rand(1, 3, 8, 8)})
@@ -96,7 +108,7 @@ def test_the_eight_turns_differ() -> None:
 
 
 @pytest.mark.parametrize('turn', range(8))
-def test_self_ensemble_commutes_with_every_turn(turn: int) -> None:
+def test_self_ensemble_commutes_with_every_turn(model_options: Options, turn: int) -> None:
     """The mean over all turns of image and kernel must turn with the input, which the plain network does not."""
     model = heed_kernel(build_model(model_options(TINY_USR, self_ensemble=True)))
     plain = build_model(model_options(TINY_USR))
@@ -113,7 +125,7 @@ def test_self_ensemble_commutes_with_every_turn(turn: int) -> None:
     assert not torch.allclose(plain.output, outputs[0], atol=1e-4)
 
 
-def test_self_ensemble_with_kernel_and_scale_is_refused() -> None:
+def test_self_ensemble_with_kernel_and_scale_is_refused(model_options: Options) -> None:
     with pytest.raises(ValueError, match='self_ensemble must be false'):
         build_model({**model_options(TINY_USR, self_ensemble=True), 'scale': 2})
 
@@ -145,11 +157,12 @@ def test_training_validation_and_resuming(basicsr: Callable[..., int], blur_opti
     assert basicsr('train', blur_options, '--auto_resume') == 0
     assert 'Resuming training' in only_log()
     saved = torch.load('experiments/tiny/models/net_g_latest.pth')
-    assert set(saved) == {'params', 'params_ema'}
+    assert set(saved) == {'params', 'params_ema', 'network_g', VERSION_KEY}
     changed = [name for name, value in saved['params'].items() if not torch.equal(value, saved['params_ema'][name])]
     assert changed
 
 
+@pytest.mark.slow
 def test_fine_tuning_from_the_released_flat_checkpoint_with_ema(
     basicsr: Callable[..., int], blur_options: dict[str, Any], shared_data: Path
 ) -> None:
@@ -168,12 +181,13 @@ def test_fine_tuning_from_the_released_flat_checkpoint_with_ema(
     assert all(torch.allclose(saved['params_ema'][name], value, atol=1e-6) for name, value in released.items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ('network', 'weights', 'table'),
     [('ConverseNet', 'conversenet', 'blind'), ('ConverseUSRNet', 'converse_usrnet', 'usr')],
 )
 def test_deblurring_by_the_tables_protocol(
-    shared_data: Path, tmp_path: Path, network: str, weights: str, table: str
+    model_options: Options, shared_data: Path, tmp_path: Path, network: str, weights: str, table: str
 ) -> None:
     from basicsr.data import build_dataset
     from basicsr.metrics import calculate_metric

@@ -1,10 +1,12 @@
 import copy
 import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
+from devices import assert_identical
 from torch import nn
 
 import converse_basicsr
@@ -36,26 +38,35 @@ if 'NormedNet' not in ARCH_REGISTRY:
 CONVERSE = {'type': 'ConverseSRResNet', 'num_feat': 8, 'num_block': 1, 'upscale': 2}
 
 
-def build(network: dict[str, Any], model: str = 'RestorationModel', optimizer: str = 'Adam', **train: Any) -> Any:
-    torch.manual_seed(0)
-    return build_model(
-        {
-            'name': 'x',
-            'model_type': model,
-            'is_train': True,
-            'dist': False,
-            'num_gpu': 0,
-            'rank': 0,
-            'path': {},
-            'network_g': dict(network),
-            'train': {
-                'optim_g': {'type': optimizer, 'lr': 1e-2},
-                'scheduler': {'type': 'MultiStepLR', 'milestones': [100]},
-                'pixel_opt': {'type': 'L1Loss'},
-                **train,
-            },
-        }
-    )
+Build = Callable[..., Any]
+
+
+@pytest.fixture
+def build(num_gpu: int) -> Build:
+    """Build a model on the device under test."""
+
+    def build(network: dict[str, Any], model: str = 'RestorationModel', optimizer: str = 'Adam', **train: Any) -> Any:
+        torch.manual_seed(0)
+        return build_model(
+            {
+                'name': 'x',
+                'model_type': model,
+                'is_train': True,
+                'dist': False,
+                'num_gpu': num_gpu,
+                'rank': 0,
+                'path': {},
+                'network_g': dict(network),
+                'train': {
+                    'optim_g': {'type': optimizer, 'lr': 1e-2},
+                    'scheduler': {'type': 'MultiStepLR', 'milestones': [100]},
+                    'pixel_opt': {'type': 'L1Loss'},
+                    **train,
+                },
+            }
+        )
+
+    return build
 
 
 def batch(number: int, size: int = 8, scale: int = 1) -> dict[str, Any]:
@@ -75,14 +86,14 @@ def largest_difference(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -
     return max(float((a[name] - b[name]).abs().max()) for name in a)
 
 
-def test_without_options_a_step_is_that_of_basicsr() -> None:
+def test_without_options_a_step_is_that_of_basicsr(build: Build) -> None:
     ours = trained(build(CONVERSE, ema_decay=0.9))
     theirs = trained(build(CONVERSE, model='SRModel', ema_decay=0.9))
-    assert all(torch.equal(ours[name], value) for name, value in theirs.items())
+    assert_identical(ours, theirs)
 
 
 @pytest.mark.parametrize('accum_iter', [2, 3])
-def test_accumulating_equals_the_whole_batch(accum_iter: int) -> None:
+def test_accumulating_equals_the_whole_batch(build: Build, accum_iter: int) -> None:
     """Three parts of eight samples have unequal sizes."""
     whole, parts = build(CONVERSE, optimizer='SGD'), build(CONVERSE, optimizer='SGD', accum_iter=accum_iter)
     start = copy.deepcopy(whole.net_g.state_dict())
@@ -101,7 +112,7 @@ def test_split_keeps_samples_together() -> None:
     assert len(split(data, 9)) == 5
 
 
-def test_bf16_computes_the_forward_pass_alone_in_half_precision() -> None:
+def test_bf16_computes_the_forward_pass_alone_in_half_precision(build: Build) -> None:
     model = build(CONVERSE, amp='bf16')
     kept = []
     first = next(module for module in model.net_g.modules() if isinstance(module, nn.Conv2d))
@@ -116,7 +127,7 @@ def test_bf16_computes_the_forward_pass_alone_in_half_precision() -> None:
     assert kept == [torch.float32]
 
 
-def test_gradients_are_clipped_together() -> None:
+def test_gradients_are_clipped_together(build: Build) -> None:
     model = build(CONVERSE, optimizer='SGD', grad_clip=1e-3)
     before = {name: value.clone() for name, value in model.net_g.state_dict().items()}
     after = trained(model, steps=1)
@@ -125,7 +136,7 @@ def test_gradients_are_clipped_together() -> None:
 
 
 @pytest.mark.parametrize('poison', [float('nan'), float('inf')])
-def test_an_iteration_that_is_not_finite_leaves_no_trace(poison: float) -> None:
+def test_an_iteration_that_is_not_finite_leaves_no_trace(build: Build, poison: float) -> None:
     model = build({'type': 'NormedNet'}, ema_decay=0.9)
     trained(model, steps=2, scale=1)
     kept = [copy.deepcopy(part.state_dict()) for part in (model.net_g, model.net_g_ema, model.optimizer_g)]
@@ -141,7 +152,7 @@ def test_an_iteration_that_is_not_finite_leaves_no_trace(poison: float) -> None:
     assert (model.skipped_iterations, model.skipped_in_succession) == (1, 0)
 
 
-def test_a_gradient_that_is_not_finite_is_skipped_too() -> None:
+def test_a_gradient_that_is_not_finite_is_skipped_too(build: Build) -> None:
     model = build({'type': 'NormedNet'})
     model.net_g.layers[0].weight.register_hook(lambda grad: grad * float('inf'))
     before = copy.deepcopy(model.net_g.state_dict())
@@ -150,17 +161,17 @@ def test_a_gradient_that_is_not_finite_is_skipped_too() -> None:
     assert all(torch.equal(after[name], value) for name, value in before.items())
 
 
-def test_too_many_iterations_that_are_not_finite_end_the_training() -> None:
+def test_too_many_iterations_that_are_not_finite_end_the_training(build: Build) -> None:
     model = build({'type': 'NormedNet'}, nonfinite_limit=3)
     nn.init.constant_(model.net_g.layers[0].weight, float('nan'))
     with pytest.raises(UserError, match='not finite in 3 iterations in succession, the last being 3'):
         trained(model, steps=5, scale=1)
 
 
-def test_counts_and_scaler_are_resumed() -> None:
+def test_counts_and_scaler_are_resumed(build: Build) -> None:
     model, resumed = build(CONVERSE), build(CONVERSE)
     for one in (model, resumed):
-        one.scaler = torch.amp.GradScaler('cpu', init_scale=64.0, growth_interval=2)
+        one.scaler = torch.amp.GradScaler(model.device.type, init_scale=64.0, growth_interval=2)
     model.skipped_iterations = 5
     trained(model)
     assert model.scaler.get_scale() == 256.0
@@ -170,9 +181,9 @@ def test_counts_and_scaler_are_resumed() -> None:
     resumed.load_further_training_state({})
 
 
-def test_a_scaled_loss_trains_alike_and_an_overflow_only_lowers_the_scale() -> None:
+def test_a_scaled_loss_trains_alike_and_an_overflow_only_lowers_the_scale(build: Build) -> None:
     model = build(CONVERSE, optimizer='SGD')
-    model.scaler = torch.amp.GradScaler('cpu', init_scale=64.0)
+    model.scaler = torch.amp.GradScaler(model.device.type, init_scale=64.0)
     assert largest_difference(trained(model), trained(build(CONVERSE, optimizer='SGD'))) < 1e-6
     before = copy.deepcopy(model.net_g.state_dict())
     next(model.net_g.parameters()).register_hook(lambda grad: grad * float('inf'))
@@ -182,7 +193,7 @@ def test_a_scaled_loss_trains_alike_and_an_overflow_only_lowers_the_scale() -> N
     assert model.skipped_iterations == 0
 
 
-def test_channels_last_changes_the_layout_only() -> None:
+def test_channels_last_changes_the_layout_only(build: Build) -> None:
     model = build(CONVERSE, optimizer='SGD', channels_last=True)
     assert largest_difference(trained(model), trained(build(CONVERSE, optimizer='SGD'))) < 1e-6
     assert model.lq.is_contiguous(memory_format=torch.channels_last)
@@ -191,8 +202,11 @@ def test_channels_last_changes_the_layout_only() -> None:
     assert all(weight.is_contiguous(memory_format=torch.channels_last) for weight in weights)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize('network', [CONVERSE, {'type': 'USRNet', 'num_iter': 1, 'num_feat': 4, 'num_block': 1}])
-def test_a_compiled_training_equals_an_eager_one(network: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_compiled_training_equals_an_eager_one(
+    build: Build, network: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With the graphs that torch.compile makes, but without the code generation, which takes a minute."""
     calls = []
     compiled = functools.partial(torch.compile, backend='aot_eager')
@@ -210,12 +224,12 @@ def test_a_compiled_training_equals_an_eager_one(network: dict[str, Any], monkey
 
 
 @pytest.mark.parametrize('optimizer', ['AdamW', 'SGD', 'RMSprop'])
-def test_every_optimizer_of_torch_serves(optimizer: str) -> None:
+def test_every_optimizer_of_torch_serves(build: Build, optimizer: str) -> None:
     assert type(build(CONVERSE, optimizer=optimizer).optimizer_g) is getattr(torch.optim, optimizer)
 
 
 @pytest.mark.parametrize('optimizer', ['Adman', 'lr_scheduler', 'Optimizers'])
-def test_an_unknown_optimizer_is_named(optimizer: str) -> None:
+def test_an_unknown_optimizer_is_named(build: Build, optimizer: str) -> None:
     with pytest.raises(UserError, match=f'got {optimizer!r}'):
         build(CONVERSE, optimizer=optimizer)
 
@@ -245,6 +259,7 @@ def test_no_precision_may_be_written_as_yaml_reads_it(value: Any) -> None:
     assert TrainingOptions.read({'amp': value}).amp == 'no'
 
 
-def test_fp16_on_the_cpu_is_refused() -> None:
+@pytest.mark.usefixtures('cpu_only')
+def test_fp16_on_the_cpu_is_refused(build: Build) -> None:
     with pytest.raises(UserError, match='fp16 needs a GPU'):
         build(CONVERSE, amp='fp16')

@@ -1,39 +1,23 @@
 """``basicsr prepare denoise`` and ``deblur``: clean images, whole or cut, grey or as they are."""
 
-import argparse
 import shlex
 from pathlib import Path
 
 import cv2
-import lmdb
 import numpy as np
 import pytest
+from prepare_commands import command, parser, read_lmdb
 
 import converse_basicsr
-from converse_basicsr import prepare
 from converse_basicsr.errors import UserError
-from converse_basicsr.option_file import read_option_file
-from converse_basicsr.option_library import option_files
-from converse_basicsr.prepare.lmdb_writer import check_lmdb
+from converse_basicsr.files.lmdb_folder import check_lmdb
+from converse_basicsr.options.file import read_option_file
+from converse_basicsr.options.library import option_files
 from converse_basicsr.prepare.tasks import crop_starts
 
 
-def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog='basicsr prepare')
-    prepare.add_arguments(parser)
-    return parser
-
-
-def command(*argv: object) -> int:
-    return prepare.run(parser().parse_args([*(str(word) for word in argv), '--workers', '1']))
-
-
-def read_lmdb(path: Path) -> dict[str, np.ndarray]:
-    with lmdb.open(str(path), readonly=True, lock=False) as environment, environment.begin() as transaction:
-        return {
-            key.decode(): cv2.imdecode(np.frombuffer(value, np.uint8), cv2.IMREAD_UNCHANGED)
-            for key, value in transaction.cursor()
-        }
+def one_process(*argv: object) -> int:
+    return command(*argv, '--workers', 1)
 
 
 @pytest.fixture
@@ -50,7 +34,7 @@ def images(tmp_path: Path) -> dict[str, np.ndarray]:
 
 @pytest.mark.parametrize(('name', 'argv'), [('denoise', []), ('deblur', ['--crop', 'whole'])])
 def test_whole_images_are_stored_as_they_are(images, tmp_path, name, argv):
-    assert command(name, '--input', tmp_path / 'in', '--output', tmp_path / 'out', *argv) == 0
+    assert one_process(name, '--input', tmp_path / 'in', '--output', tmp_path / 'out', *argv) == 0
     found = read_lmdb(tmp_path / 'out/gt.lmdb')
     assert found.keys() == images.keys()
     for key, image in images.items():
@@ -60,7 +44,7 @@ def test_whole_images_are_stored_as_they_are(images, tmp_path, name, argv):
 
 @pytest.mark.parametrize('name', ['denoise', 'deblur'])
 def test_sub_images_cover_the_image_and_too_small_ones_are_reported(images, tmp_path, capsys, name):
-    assert command(name, '--input', tmp_path / 'in', '--output', tmp_path / 'out', '--crop', 24) == 0
+    assert one_process(name, '--input', tmp_path / 'in', '--output', tmp_path / 'out', '--crop', 24) == 0
     expected = {}
     for key in ('colour', 'grey'):
         height, width = images[key].shape[:2]
@@ -75,7 +59,7 @@ def test_sub_images_cover_the_image_and_too_small_ones_are_reported(images, tmp_
 
 
 def test_gray_makes_rounded_luma_and_says_of_what(images, tmp_path, capsys):
-    assert command('denoise', '--input', tmp_path / 'in', '--output', tmp_path / 'out', '--gray') == 0
+    assert one_process('denoise', '--input', tmp_path / 'in', '--output', tmp_path / 'out', '--gray') == 0
     found = read_lmdb(tmp_path / 'out/gt.lmdb')
     blue, green, red = images['colour'].astype(float).transpose(2, 0, 1)
     luma = 0.299 * red + 0.587 * green + 0.114 * blue
@@ -90,8 +74,8 @@ def test_datasets_read_what_was_prepared(images, tmp_path):
     converse_basicsr.register()
     from basicsr.data import build_dataset
 
-    command('denoise', '--input', tmp_path / 'in', '--output', tmp_path / 'grey', '--gray')
-    command('deblur', '--input', tmp_path / 'in', '--output', tmp_path / 'colour', '--crop', 40, '--step', 40)
+    one_process('denoise', '--input', tmp_path / 'in', '--output', tmp_path / 'grey', '--gray')
+    one_process('deblur', '--input', tmp_path / 'in', '--output', tmp_path / 'colour', '--crop', 40, '--step', 40)
     common = {'name': 'train', 'phase': 'train', 'io_backend': {'type': 'lmdb'}, 'gt_size': 16, 'sigma': 25}
     denoise = build_dataset(
         {**common, 'type': 'GaussianNoiseDataset', 'dataroot_gt': str(tmp_path / 'grey/gt.lmdb'), 'color': 'gray'}
@@ -107,25 +91,25 @@ def test_datasets_read_what_was_prepared(images, tmp_path):
 
 def test_the_same_command_finds_it_complete_and_another_one_refuses(images, tmp_path, capsys):
     words = ['--input', tmp_path / 'in', '--output', tmp_path / 'out', '--crop', 40]
-    command('denoise', *words)
-    assert command('denoise', *words) == 0
+    one_process('denoise', *words)
+    assert one_process('denoise', *words) == 0
     assert 'nothing to do' in capsys.readouterr().out
     with pytest.raises(UserError, match=r'gray false there, true now'):
-        command('denoise', *words, '--gray')
+        one_process('denoise', *words, '--gray')
     with pytest.raises(UserError, match=r'command "denoise" there, "deblur" now'):
-        command('deblur', *words)
-    assert command('deblur', *words, '--gray', '--overwrite') == 0
+        one_process('deblur', *words)
+    assert one_process('deblur', *words, '--gray', '--overwrite') == 0
     assert {image.ndim for image in read_lmdb(tmp_path / 'out/gt.lmdb').values()} == {2}
 
 
 def test_grids_that_make_no_sense_are_refused(images, tmp_path, capsys):
     words = ['denoise', '--input', tmp_path / 'in', '--output', tmp_path / 'out']
     with pytest.raises(UserError, match=r'--step 20 needs sub-images: give --crop PX'):
-        command(*words, '--step', 20)
+        one_process(*words, '--step', 20)
     with pytest.raises(UserError, match=r'--step must be at most --crop 16, got 20'):
-        command(*words, '--crop', 16, '--step', 20)
+        one_process(*words, '--crop', 16, '--step', 20)
     with pytest.raises(SystemExit):
-        command(*words, '--crop', 'half')
+        one_process(*words, '--crop', 'half')
     assert 'must be whole or an integer of at least 1, got half' in capsys.readouterr().err
     assert not (tmp_path / 'out').exists()
 

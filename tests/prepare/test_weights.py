@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from converse_basicsr import cli, published
-from converse_basicsr.published import Weights
+from converse_basicsr import cli
+from converse_basicsr.checkpoints.released import WEIGHTS, Weights
 
 CONTENT = bytes(range(256)) * 1000
 NAME = 'net.pth'
@@ -35,8 +35,8 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str
     threading.Thread(target=httpd.serve_forever, daemon=True).start()
     digest = hashlib.sha256(CONTENT).hexdigest()
     weights = Weights(NAME, f'http://127.0.0.1:{httpd.server_port}/{NAME}', digest)
-    monkeypatch.setattr(published, 'WEIGHTS', {NAME: weights})
-    monkeypatch.setattr('converse_basicsr.prepare.weights.WEIGHTS', {NAME: weights})
+    for module in ('commands.prepare.weights', 'prepare.weights'):
+        monkeypatch.setattr(f'converse_basicsr.{module}.WEIGHTS', {NAME: weights})
     monkeypatch.chdir(tmp_path)
     yield ranges
     httpd.shutdown()
@@ -93,6 +93,6 @@ def test_unknown_names_are_refused(server: list[str | None], capsys: pytest.Capt
 
 
 def test_the_table_of_weights_names_each_file_as_its_address_does() -> None:
-    for name, weights in published.WEIGHTS.items():
+    for name, weights in WEIGHTS.items():
         assert name == weights.file == weights.url.rsplit('/', 1)[1]
         assert len(weights.sha256) == 64

@@ -53,7 +53,7 @@ def test_a_folder_of_all_kinds(basicsr: Basicsr, weights: Path, photos: Path, ca
     assert set(shapes(Path('out/compare'))) == {'clear.png', 'colour.png', 'deep.png'}
     output = capsys.readouterr()
     assert 'left out notes.txt' in output.err
-    assert 'ConverseSRResNet from x4.pth (no checkpoint tells these, --network_g changes them' in output.err
+    assert 'ConverseSRResNet from x4.pth (not stated by the checkpoint, so assumed: ' in output.err
     assert 'padding_mode=replicate' in output.err
     assert '3 of 3 images restored in out' in output.out
 
@@ -121,10 +121,10 @@ def test_kernels(basicsr: Basicsr, weights: Path, photos: Path, capsys) -> None:
         (['usr.pth', '--kernel', '9.npy'], 'is 9 x 9, the network takes kernels of up to 7 x 7'),
         (['usr.pth', '--kernel', 'none.npy'], '--kernel none.npy does not exist'),
         (['usr.pth', '--kernel', 'text.npy'], '--kernel text.npy cannot be used'),
-        (['usr.pth', '--kernel', '7.npy', '--sigma', '5'], '--sigma is nothing that ConverseUSRNet takes'),
+        (['usr.pth', '--kernel', '7.npy', '--sigma', '5'], '--sigma is no input of ConverseUSRNet'),
         (['usrnet.pth', '--kernel', '7.npy', '--sigma', '256'], '--sigma must be between 0 and 255'),
-        (['x4.pth', '--scale', '4'], '--scale is nothing that ConverseSRResNet takes'),
-        (['x4.pth', '--kernel', '7.npy'], '--kernel is nothing that ConverseSRResNet takes'),
+        (['x4.pth', '--scale', '4'], '--scale is no input of ConverseSRResNet'),
+        (['x4.pth', '--kernel', '7.npy'], '--kernel is no input of ConverseSRResNet'),
         (['x4.pth', '--tile', '32', '--overlap', '25'], '--overlap must be between 0 and --tile - 8 (24), got 25'),
         (['x4.pth', '--tile', '15'], '--tile must be at least 16'),
         (['x4.pth', '--device', 'tpu'], '--device tpu'),
@@ -149,6 +149,29 @@ def test_inputs_that_are_none(basicsr: Basicsr, weights: Path, capsys, argument:
     Path('empty').mkdir()
     assert basicsr('restore', None, argument, '--checkpoint', 'x4.pth', '--output', 'out') == 2
     assert message in capsys.readouterr().err
+
+
+def test_the_network_is_the_checkpoints_or_what_the_command_line_says(
+    basicsr: Basicsr, weights: Path, photos: Path, capsys
+) -> None:
+    twin = {'num_feat': 4, 'num_block': 1, 'operator': 'convtranspose', 'padding_mode': 'reflect'}
+    net = ConverseDnCNN(**twin)
+    torch.nn.init.constant_(net.m_tail[0].bias, 0.5)  # else most of a random network's output is clipped to black
+    content = {'params': net.state_dict(), 'network_g': {'type': 'ConverseDnCNN', **twin}}
+    torch.save(content, 'twin.pth')
+    command = ('restore', None, 'photos/deep.png', '--checkpoint', 'twin.pth', '--output')
+    assert basicsr(*command, 'stated') == 0
+    assert 'ConverseDnCNN from twin.pth\n' in capsys.readouterr().err
+    assert basicsr(*command, 'told', '--network_g', 'operator=conv', 'padding_mode=circular') == 0
+    assert 'ConverseDnCNN from twin.pth\n' in capsys.readouterr().err
+    torch.save(content['params'], 'twin.pth')
+    assert basicsr(*command, 'assumed') == 0
+    assert 'operator=conv padding_mode=circular' in capsys.readouterr().err
+    stated, told, assumed = (Path(f'{folder}/deep.png').read_bytes() for folder in ('stated', 'told', 'assumed'))
+    assert stated != told
+    assert told == assumed
+    assert basicsr(*command, 'out', '--network_g', 'operator') == 2
+    assert '--network_g operator: must look like key=value' in capsys.readouterr().err
 
 
 def test_released_weights_by_name(basicsr: Basicsr, shared_data: Path, photos: Path) -> None:

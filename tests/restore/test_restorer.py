@@ -3,13 +3,13 @@ import pytest
 import torch
 from torch import nn
 
-from converse_basicsr.prepare.images import BadImage
-from converse_basicsr.restore.image_file import Picture
+from converse_basicsr.files.images import BadImage
+from converse_basicsr.files.picture import Picture
 from converse_basicsr.restore.restorer import Restorer
 
 
 class Enlarge(nn.Module):
-    """Nearest upsampling with a gain a channel; remembers the shapes that it was given."""
+    """Nearest upsampling with a gain per channel; remembers the shapes that it was given."""
 
     def __init__(self, channels: int, scale: int) -> None:
         super().__init__()
@@ -93,3 +93,55 @@ def test_the_border_is_added_and_cropped() -> None:
 def test_other_numbers_of_channels_are_refused() -> None:
     with pytest.raises(BadImage, match='has 3 channels, the network takes 4'):
         restorer(4, 1)(Picture(image(3)))
+
+
+@pytest.mark.parametrize('channels', [1, 3])
+@pytest.mark.parametrize('dtype', [np.uint8, np.uint16])
+def test_an_array_gives_what_its_picture_gives(channels: int, dtype: type) -> None:
+    pixels = image(channels, dtype)
+    before, net = pixels.copy(), restorer(3, 2)
+    result = net(pixels)
+    assert result.dtype == dtype
+    assert np.array_equal(result, net(Picture(pixels)).pixels)
+    assert np.array_equal(pixels, before)
+    if channels == 1:
+        assert np.array_equal(net(pixels[..., 0]), result[..., 0])
+
+
+@pytest.mark.parametrize('dtype', [np.float16, np.float32, np.float64])
+def test_floating_point_comes_back_as_it_was_and_is_not_rounded_to_levels(dtype: type) -> None:
+    pixels = np.random.default_rng(0).random((20, 90, 3)).astype(dtype)
+    result = restorer(3, 2)(pixels)
+    assert result.dtype == dtype
+    expected = repeat(pixels.astype(np.float64), 2) * np.array([0.5, 0.75, 1])
+    np.testing.assert_allclose(result, expected, rtol=2 * np.finfo(np.float16 if dtype == np.float16 else 'f4').eps)
+
+
+def test_noise_beyond_black_and_white_reaches_the_network() -> None:
+    bright = restorer(1, 1)
+    bright.net.gain.data.mul_(0.5)
+    noisy = np.float32([[1.5, -0.5], [0.5, 0.5]])
+    assert np.array_equal(bright(noisy), np.float32([[0.75, 0], [0.25, 0.25]]))
+
+
+@pytest.mark.parametrize(
+    ('array', 'message'),
+    [
+        (np.zeros((2, 2), np.int64), 'image must be of uint8, uint16 or floating point, got int64'),
+        (np.zeros((2, 2), bool), 'image must be of uint8, uint16 or floating point, got bool'),
+        (np.full((2, 2), 200.0), 'image must hold finite numbers where 1 is white, got a mean of 200'),
+        (np.full((2, 2), np.nan), 'got a mean of nan'),
+        (np.zeros((2, 2, 4), np.uint8), r'image must be \(H, W\), \(H, W, 1\) or \(H, W, 3\), got \(2, 2, 4\)'),
+        (np.zeros((0, 2), np.uint8), r'got \(0, 2\)'),
+        ([[0.0]], 'image must be a NumPy array or a Picture, got list'),
+    ],
+    ids=lambda value: None,
+)
+def test_arrays_that_are_no_images_are_refused(array: np.ndarray, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        restorer(3, 1)(array)
+
+
+def test_arrays_need_a_network_of_grey_or_colour() -> None:
+    with pytest.raises(ValueError, match=r'image is .*, the network takes 4 channels'):
+        restorer(4, 1)(image(3))

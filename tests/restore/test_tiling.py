@@ -1,4 +1,3 @@
-import argparse
 from itertools import pairwise
 from pathlib import Path
 
@@ -9,9 +8,9 @@ import torch.nn.functional as F
 from hypothesis import given
 from hypothesis import strategies as st
 
-from converse_basicsr import checkpoint
 from converse_basicsr.archs import ConverseDnCNN, ConverseNet, ConverseSRResNet, ConverseUSRNet
-from converse_basicsr.restore.conditions import build_restorer, choose_overlap, choose_tile
+from converse_basicsr.restore import Restorer
+from converse_basicsr.restore.conditions import choose_overlap, choose_tile
 from converse_basicsr.restore.tiling import ALIGNMENT, run_tiled, spans
 
 
@@ -76,11 +75,9 @@ def test_defaults_follow_the_reach_of_the_network(
     tmp_path: Path, net: torch.nn.Module, tile: int, overlap: int, border: int
 ) -> None:
     torch.save(net.state_dict(), tmp_path / 'net.pth')
-    np.save(tmp_path / 'kernel.npy', np.full((3, 3), 1 / 9))
-    loaded = checkpoint.load(str(tmp_path / 'net.pth'))
-    kernel = tmp_path / 'kernel.npy' if 'kernel' in loaded.conditions else None
-    others = {'kernel': kernel, 'scale': None, 'sigma': None, 'device': 'cpu'}
-    restorer = build_restorer(loaded, argparse.Namespace(tile=None, overlap=None, border=None, **others))
+    kernel = np.full((3, 3), 1 / 9) if isinstance(net, ConverseUSRNet) else None
+    restorer = Restorer.from_checkpoint(tmp_path / 'net.pth', kernel=kernel, device='cpu')
     assert (restorer.tile, restorer.overlap, restorer.border) == (tile, overlap, border)
-    restorer = build_restorer(loaded, argparse.Namespace(tile=64, overlap=0, border=8, **others))
+    told = {'tile': 64, 'overlap': 0, 'border': 8}
+    restorer = Restorer.from_checkpoint(tmp_path / 'net.pth', kernel=kernel, device='cpu', **told)
     assert (restorer.tile, restorer.overlap, restorer.border) == (64, 0, 8)

@@ -9,6 +9,7 @@ import torch
 from tiny_run import only_log
 
 import converse_basicsr
+from converse_basicsr.checkpoints.files import VERSION_KEY
 
 EDSR = {'type': 'EDSR', 'num_in_ch': 3, 'num_out_ch': 3, 'num_feat': 8, 'num_block': 1, 'upscale': 4}
 NETWORKS = {
@@ -50,9 +51,9 @@ def test_networks_train_and_are_reloaded(
     assert f'Reverse convolution in {name}: ' in log
     assert 'Converse2D x2' in log
     file = torch.load('experiments/tiny/models/net_g_latest.pth', weights_only=True)
-    assert set(file) == {'params', 'params_ema'}
-    for state in file.values():
-        build(network).load_state_dict(state, strict=True)
+    assert set(file) == {'params', 'params_ema', 'network_g', VERSION_KEY}
+    for key in ('params', 'params_ema'):
+        build(network).load_state_dict(file[key], strict=True)
     # Resuming and testing build the network anew.
     run_options['train']['total_iter'] = 6
     assert basicsr('train', run_options, '--auto_resume') == 0

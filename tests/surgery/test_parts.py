@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from devices import assert_identical
 from torch import nn
 
 from converse_basicsr.ops import Converse2D
@@ -85,7 +86,7 @@ def test_its_own_checkpoints_load_strictly() -> None:
         first.up.weight.mul_(2)
     second.load_state_dict(first.state_dict())
     x = torch.randn(1, 4, 5, 5)
-    assert torch.equal(first(x), second(x))
+    assert_identical(first(x), second(x))
 
 
 def test_filters_of_another_shape_are_unexpected() -> None:

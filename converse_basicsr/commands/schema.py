@@ -1,0 +1,27 @@
+"""``basicsr schema``: the JSON Schema of option files, for editors that complete and check YAML."""
+
+import argparse
+import json
+
+SUMMARY = 'print the JSON Schema of option files, for editors'
+EXAMPLES = """\
+It knows every registered arch, model, dataset, metric and loss, installed plugins included. An editor with the YAML
+language server finds it by a first line in the option file: # yaml-language-server: $schema=options.schema.json
+
+examples:
+  basicsr schema > options.schema.json
+"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Take no arguments."""
+
+
+def run(args: argparse.Namespace) -> int:
+    """Print the schema."""
+    from converse_basicsr.options.json_schema import option_file_schema
+    from converse_basicsr.register import load_plugins
+
+    load_plugins()
+    print(json.dumps(option_file_schema(), indent=1))
+    return 0

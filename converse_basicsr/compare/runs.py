@@ -1,0 +1,118 @@
+"""Train the runs of comparisons, each by ``basicsr train`` in a process of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import yaml
+
+from converse_basicsr.compare.comparison import Comparison, Run
+from converse_basicsr.errors import UserError
+from converse_basicsr.evaluation.evaluate import latest_weights
+from converse_basicsr.processes.launch import COMMAND
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+POLL_SECONDS = 0.5
+
+
+def train_runs(comparisons: Iterable[Comparison], output: Path, *, jobs: int, threads: int) -> list[str]:
+    """Train every run that is not finished, ``jobs`` at a time, resuming interrupted ones.
+
+    Args:
+        comparisons: What to train; a run that several of them have under the same name is trained once.
+        output: Receives the options and the terminal output of each run, below ``runs/``.
+        jobs: Number of processes.
+        threads: CPU threads of each.
+
+    Returns:
+        One line per run that failed.
+
+    Raises:
+        UserError: If an experiment of a run's name was trained with other options.
+    """
+    runs: dict[str, Run] = {}
+    for comparison in comparisons:
+        for run in comparison.runs:
+            other = runs.setdefault(run.name, run)
+            if other.option_file.options != run.option_file.options:
+                raise UserError(
+                    f'{run.option_file.path} and {other.option_file.path} have different runs with the name {run.name}'
+                )
+    waiting = [run for run in runs.values() if not is_finished(run)]
+    print(f'{len(runs)} runs, {len(runs) - len(waiting)} of them finished before', flush=True)
+    (output / 'runs').mkdir(parents=True, exist_ok=True)
+    # Unhandled, the signal would end this process and leave its children training.
+    previous = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    done, failed = len(runs) - len(waiting), []
+    working: dict[subprocess.Popen[bytes], tuple[Run, float]] = {}
+    try:
+        while waiting or working:
+            while waiting and len(working) < jobs:
+                run = waiting.pop(0)
+                working[start(run, output / 'runs', threads)] = (run, time.monotonic())
+            time.sleep(POLL_SECONDS)
+            for process in [process for process in working if process.poll() is not None]:
+                run, begun = working.pop(process)
+                log = output / 'runs' / f'{run.name}.txt'
+                if process.returncode == 0:
+                    done += 1
+                    print(f'[{done}/{len(runs)}] {run.name}: {time.monotonic() - begun:.0f} s', flush=True)
+                else:
+                    failed.append(f'{run.name} ended with status {process.returncode}: {last_line(log)} (see {log})')
+                    print(failed[-1], file=sys.stderr, flush=True)
+    finally:
+        for process in working:
+            process.terminate()
+        for process in working:
+            process.wait()
+        signal.signal(signal.SIGTERM, previous)
+    return failed
+
+
+def is_finished(run: Run) -> bool:
+    """Say whether the run has been trained to its end, with these options.
+
+    Raises:
+        UserError: If a run of this name was trained with other options.
+    """
+    folder = Path('experiments', run.name)
+    kept = folder / f'{run.name}.yml'
+    if kept.is_file() and yaml.safe_load(kept.read_text(encoding='utf-8')) != run.option_file.options:
+        raise UserError(
+            f'{kept} differs from the options that {run.option_file.path} gives this run; remove {folder} '
+            '(and tb_logger beside it) to train it anew, or change the name in the comparison file'
+        )
+    return kept.is_file() and latest_weights(run.name).is_file()
+
+
+def start(run: Run, folder: Path, threads: int) -> 'subprocess.Popen[bytes]':
+    """Start the training of a run.
+
+    Raises:
+        UserError: If another ``basicsr compare`` is training it.
+    """
+    options = folder / f'{run.name}.yml'
+    with open(folder / f'{run.name}.txt', 'ab') as log:
+        if fcntl is not None:
+            try:
+                fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)  # held until the process that inherits it ends
+            except OSError:
+                raise UserError(f'{run.name} is being trained by another command that writes {log.name}') from None
+        options.write_text(run.option_file.dump(), encoding='utf-8')
+        command = [*COMMAND, 'train', '-opt', str(options), '--auto_resume']
+        environment = {**os.environ, 'OMP_NUM_THREADS': str(threads)}
+        return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)
+
+
+def last_line(log: Path) -> str:
+    """Return the last line of a run's output that is not empty."""
+    lines = [line.strip() for line in log.read_text(encoding='utf-8', errors='replace').splitlines()]
+    return next((line for line in reversed(lines) if line), 'no output')

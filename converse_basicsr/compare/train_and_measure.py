@@ -1,0 +1,47 @@
+"""Train the runs of comparison files and collect the figures of the finished runs."""
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from converse_basicsr.compare.comparison import Comparison
+from converse_basicsr.compare.runs import train_runs
+from converse_basicsr.errors import UserError
+from converse_basicsr.options import check
+
+
+def train_and_measure(
+    comparisons: Sequence[Comparison], *, output: Path, jobs: int = 1, threads: int | None = None
+) -> None:
+    """Train the runs of all comparisons, then collect their figures into the CSV files and make the pictures.
+
+    Args:
+        comparisons: What to train; runs that are finished are not trained again.
+        output: Receives ``NAME_curves.csv``, ``NAME_runs.csv``, the pictures, and ``runs/``.
+        jobs: Number of runs trained at the same time.
+        threads: CPU threads of each run; the CPUs are shared by the jobs if not given.
+
+    Raises:
+        UserError: If options cannot work, data are absent, or a run failed.
+    """
+    from converse_basicsr.register import load_plugins
+
+    load_plugins()
+    problems = []
+    for comparison in comparisons:
+        for option_file in {run.option_file.path: run.option_file for run in comparison.runs}.values():
+            check.require_runnable(option_file, is_train=True)
+        problems += check.dataset_problems(comparison.option_file, 'picture') if comparison.picture else []
+    if problems:
+        raise UserError('\n'.join(problems))
+    threads = threads or max(1, (os.cpu_count() or 1) // jobs)
+    failed = train_runs(comparisons, output, jobs=jobs, threads=threads)
+    if failed:
+        raise UserError('\n'.join(failed))
+
+    from converse_basicsr.compare.figures import write_figures
+
+    for comparison in comparisons:
+        print(f'measuring {comparison.name}', file=sys.stderr, flush=True)
+        write_figures(comparison, output, threads=threads)

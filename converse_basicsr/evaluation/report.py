@@ -1,0 +1,120 @@
+"""Score the network of one run beside bicubic interpolation (or the input), with pictures."""
+
+import csv
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from converse_basicsr.errors import UserError
+from converse_basicsr.evaluation.evaluate import Score, evaluate, latest_weights, scored_sections
+from converse_basicsr.options import check
+from converse_basicsr.options.file import OptionFile
+
+
+@dataclass(frozen=True)
+class Report:
+    """What :func:`report` measured and wrote.
+
+    Attributes:
+        scores: One per image, sorted by test set and image.
+        folder: Holds ``report.csv`` and the pictures.
+    """
+
+    scores: list[Score]
+    folder: Path
+
+
+def report(
+    option_file: OptionFile, *, checkpoint: Path | None = None, output: Path | None = None, pictures: int = 8
+) -> Report:
+    """Score a network on those test sets of its option file that are there.
+
+    Args:
+        option_file: The option file of the run.
+        checkpoint: Weights; the newest ``net_g_latest`` of the run if not given.
+        output: Folder that receives ``report.csv`` and the pictures; ``results/NAME/report`` if not given.
+        pictures: Largest number of pictures per test set.
+
+    Raises:
+        UserError: If the options cannot work, or the weights or all test sets are absent.
+    """
+    from converse_basicsr.register import load_plugins
+
+    load_plugins()
+    check.require_valid(option_file, is_train='train' in option_file.options)
+    name = option_file.options['name']
+    checkpoint = checkpoint or latest_weights(name)
+    output = output or Path('results', name, 'report')
+    if not checkpoint.is_file():
+        raise UserError(
+            f'{checkpoint} does not exist; train first (basicsr train -opt {option_file.path}) or give --checkpoint'
+        )
+    scores: list[Score] = []
+    for score in evaluate(option_file, checkpoint, present_sections(option_file)):
+        scores.append(score)
+        if sum(other.dataset == score.dataset for other in scores) <= pictures:
+            write_picture(score, score.network, output)
+    scores.sort(key=lambda score: (score.dataset, score.image))  # BasicSR reads folders in the file system's order
+    write_csv(scores, output / 'report.csv')
+    return Report(scores, output)
+
+
+def present_sections(option_file: OptionFile) -> list[str]:
+    """Return the validation and test sections whose data are there, naming the others on standard error.
+
+    Raises:
+        UserError: If none is there.
+    """
+    present = []
+    for name in scored_sections(option_file):
+        problems = check.dataset_problems(option_file, name)
+        if problems:
+            print(f'skipping: {problems[0]}', file=sys.stderr)
+        else:
+            present.append(name)
+    if not present:
+        raise UserError(f'{option_file.where("datasets")}: no validation or test set is there')
+    return present
+
+
+def write_picture(score: Score, network: str, folder: Path) -> Path:
+    """Write the comparison of one image as ``DATASET_IMAGE.png`` and return its path.
+
+    Args:
+        score: The image.
+        network: What the caption calls the network.
+        folder: Receives the picture.
+    """
+    from basicsr.utils import imwrite
+
+    from converse_basicsr.files import sheet
+
+    path = folder / f'{score.dataset}_{score.image}.png'
+    imwrite(sheet.compare(score.panels(network)), str(path))
+    return path
+
+
+def score_table(scores: list[Score]) -> str:
+    """Compose a table in plain text of the scores of each image and the mean of each test set."""
+    width = max(len(f'{score.dataset} {score.image}') for score in scores)
+    lines = [f'{"":<{width}}  metric    baseline  network     gain']
+    for dataset in dict.fromkeys(score.dataset for score in scores):
+        of_set = [score for score in scores if score.dataset == dataset]
+        for metric in of_set[0].metrics:
+            rows = [(f'{dataset} {score.image}', score.metrics[metric]) for score in of_set]
+            baselines, results = zip(*(pair for _, pair in rows))
+            means = (sum(baselines) / len(rows), sum(results) / len(rows))
+            for label, (baseline, result) in [*rows, (f'{dataset} mean', means)]:
+                lines.append(f'{label:<{width}}  {metric:<8} {baseline:9.4f} {result:8.4f} {result - baseline:+8.4f}')
+    return '\n'.join(lines)
+
+
+def write_csv(scores: list[Score], path: Path) -> None:
+    """Write one line per image and metric."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, 'w', newline='', encoding='utf-8') as file:
+        writer = csv.writer(file)
+        writer.writerow(['dataset', 'image', 'metric', 'baseline', 'network'])
+        for score in scores:
+            for metric, (baseline, result) in score.metrics.items():
+                writer.writerow([score.dataset, score.image, metric, f'{baseline:.6f}', f'{result:.6f}'])

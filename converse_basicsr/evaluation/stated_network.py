@@ -1,0 +1,60 @@
+"""Choose the network of a checkpoint, where the checkpoint and an option file both state one."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from converse_basicsr.checkpoints.files import network_of, read
+from converse_basicsr.errors import UserError
+from converse_basicsr.options.check.network_difference import ABSENT, differing_arguments
+from converse_basicsr.options.file import OptionFile, did_you_mean
+
+
+def network_to_build(option_file: OptionFile, checkpoint: Path) -> dict[str, Any]:
+    """Return the section that builds the network of a checkpoint: the one it states, else the option file's.
+
+    Weights of one network often fit another one with a different padding or another order of its parts, which then
+    gives worse images without any error. So where the two differ, the checkpoint's section is taken, and a line on
+    standard error says so. An argument that one of them leaves out has its default.
+
+    Args:
+        option_file: With a section ``network_g`` that has been checked.
+        checkpoint: The weights.
+
+    Raises:
+        UserError: If the checkpoint cannot be read, or states a network that is not installed.
+    """
+    said = option_file.options['network_g']
+    stated = network_of(read(checkpoint))
+    if stated is None:
+        return said
+    place = option_file.where('network_g')
+    if stated['type'] != said['type']:
+        _require_known(stated['type'], checkpoint)
+        _note(f'{checkpoint} states {stated["type"]}, {place} says {said["type"]}')
+        return stated
+    differing = differing_arguments(stated, said)
+    if not differing:
+        return said
+    of_checkpoint = ' and '.join(
+        f'no {name}' if value is ABSENT else f'{name}={_shown(value)}' for name, (value, _) in differing.items()
+    )
+    of_file = ' and '.join('nothing' if value is ABSENT else _shown(value) for _, value in differing.values())
+    _note(f'{checkpoint} states {of_checkpoint} for {stated["type"]}, {place} says {of_file}')
+    return stated
+
+
+def _shown(value: Any) -> str:
+    return '~' if value is None else str(value)
+
+
+def _require_known(name: str, checkpoint: Path) -> None:
+    from basicsr.utils.registry import ARCH_REGISTRY
+
+    known = [str(each) for each in ARCH_REGISTRY.keys()]  # noqa: SIM118  (a registry is no mapping)
+    if name not in known:
+        raise UserError(f'{checkpoint} states network_g type {name}, which is not installed{did_you_mean(name, known)}')
+
+
+def _note(text: str) -> None:
+    print(f"note: {text}; the checkpoint's is used", file=sys.stderr, flush=True)

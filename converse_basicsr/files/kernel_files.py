@@ -1,0 +1,54 @@
+"""Find and read blur kernels that are stored as ``.npy`` files."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+
+def list_kernels(paths: Sequence[str | Path]) -> list[Path]:
+    """List the ``.npy`` files among paths and, sorted by name, within the folders among them.
+
+    Raises:
+        ValueError: If a folder holds none.
+    """
+    files: list[Path] = []
+    for path in map(Path, paths):
+        found = sorted(path.glob('*.npy')) if path.is_dir() else [path]
+        if not found:
+            raise ValueError(f'kernels must be .npy files or folders of them, got {path}, which holds none')
+        files += found
+    return files
+
+
+def read_kernel(path: str | Path) -> np.ndarray:
+    """Read a kernel from a ``.npy`` file.
+
+    Returns:
+        The kernel, float64, (kh, kw), with sum 1.
+
+    Raises:
+        ValueError: If it is no two-dimensional, odd-sized array of finite numbers with a positive sum.
+    """
+    return normalise(np.load(path, allow_pickle=False), f'kernel {path}')
+
+
+def normalise(kernel: np.ndarray, name: str = 'kernel') -> np.ndarray:
+    """Check a kernel and divide it by its sum.
+
+    Args:
+        kernel: The kernel, (kh, kw), of any numeric dtype.
+        name: What messages call it.
+
+    Returns:
+        The kernel, float64, (kh, kw), with sum 1.
+
+    Raises:
+        ValueError: If it is no two-dimensional, odd-sized array of finite numbers with a positive sum.
+    """
+    kernel = kernel.astype(np.float64)
+    if kernel.ndim != 2 or any(size % 2 == 0 for size in kernel.shape):
+        raise ValueError(f'{name} must be a matrix with odd sides, got the shape {kernel.shape}')
+    if not np.isfinite(kernel).all() or kernel.sum() <= 0:
+        raise ValueError(f'{name} must hold finite numbers with a positive sum')
+    return kernel / kernel.sum()

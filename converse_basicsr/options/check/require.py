@@ -1,0 +1,110 @@
+"""Refuse options that cannot work, with all problems at once, and print notes on what a user may not expect."""
+
+import sys
+from collections.abc import Iterable
+
+from converse_basicsr.errors import UserError
+from converse_basicsr.options.check.consistency import device_problems, run_problems
+from converse_basicsr.options.check.data_sets import absence_problems, content_findings
+from converse_basicsr.options.check.problem import Problem
+from converse_basicsr.options.check.sections import key_problems, section
+from converse_basicsr.options.check.weights import network_findings, path_problems
+from converse_basicsr.options.file import OptionFile
+
+
+def require_runnable(option_file: OptionFile, *, is_train: bool, build_networks: bool = True) -> None:
+    """Refuse a run that cannot work; when testing, drop test sets that are absent, with a message.
+
+    Args:
+        option_file: The options; when testing, absent test sets are removed from them.
+        is_train: Training (or else testing).
+        build_networks: Build the networks, without memory, to find out whether they can be built and whether the
+            weights fit them. Without it this is left to the run, which builds them in any case and calls
+            :func:`network_diagnosis` where that fails. Where there are other problems, they are built all the same, so
+            that all problems are listed.
+
+    Raises:
+        UserError: With all problems, one per line, in the order of the file.
+    """
+    options = option_file.options
+    problems = [
+        *key_problems(options, is_train=is_train),
+        *run_problems(options, is_train=is_train),
+        *path_problems(options, is_train=is_train),
+    ]
+    absent = {name: absence_problems(options, name) for name in section(options, 'datasets')}
+    if not is_train and not all(absent.values()):
+        _skip(option_file, {name for name in absent if absent[name]})
+    else:
+        if absent and not is_train:
+            problems.append(Problem(('datasets',), 'none of the test sets is there'))
+        problems += [problem for of_set in absent.values() for problem in of_set]
+
+    # The next checks look at the files and classes that the keys name; sections with mistakes are skipped.
+    at_fault = {problem.keys[:depth] for problem in problems for depth in range(3)}
+    notes: list[Problem] = []
+    if ('scale',) not in at_fault:
+        names = [name for name in section(options, 'datasets') if ('datasets', name) not in at_fault]
+        findings = content_findings(options, names)
+        problems += findings.problems
+        notes += findings.notes
+    networks = _networks(option_file, is_train=is_train, at_fault=at_fault)
+    findings = network_findings(options, networks, build=build_networks or bool(problems))
+    if findings.problems and not build_networks:
+        findings = network_findings(options, networks, build=True)
+    for note in [*notes, *findings.notes]:
+        print(f'note: {note.line(option_file)}', file=sys.stderr, flush=True)
+    _refuse(option_file, [*problems, *findings.problems])
+
+
+def require_valid(option_file: OptionFile, *, is_train: bool) -> None:
+    """Refuse options that cannot work; data and weights are not checked.
+
+    Raises:
+        UserError: With all problems, one per line, in the order of the file.
+    """
+    problems = key_problems(option_file.options, is_train=is_train)
+    _refuse(option_file, [*problems, *device_problems(option_file.options)])
+
+
+def network_diagnosis(option_file: OptionFile, *, is_train: bool) -> None:
+    """Find out why a run could not build its networks, or load its weights into them.
+
+    Args:
+        option_file: The options, whose keys have been checked.
+        is_train: Training (or else testing).
+
+    Raises:
+        UserError: With what is wrong with networks and weights, one problem per line, in the order of the file. Where
+            there is nothing, the failure has another cause, and this returns.
+    """
+    networks = _networks(option_file, is_train=is_train, at_fault=())
+    paths = path_problems(option_file.options, is_train=is_train)
+    _refuse(option_file, [*paths, *network_findings(option_file.options, networks, build=True).problems])
+
+
+def dataset_problems(option_file: OptionFile, name: str) -> list[str]:
+    """Name the folders and files of one data set that are missing, one line each."""
+    return [problem.line(option_file) for problem in absence_problems(option_file.options, name)]
+
+
+def _networks(option_file: OptionFile, *, is_train: bool, at_fault: Iterable[tuple[str, ...]]) -> list[str]:
+    """Return the keys of the networks that a run builds, as far as their sections have no mistake."""
+    options = option_file.options
+    names = [key for key in options if key.startswith('network_') and (is_train or key == 'network_g')]
+    return [name for name in names if (name,) not in at_fault]
+
+
+def _refuse(option_file: OptionFile, problems: list[Problem]) -> None:
+    if problems:
+        problems.sort(key=lambda problem: option_file.line(*problem.keys))
+        raise UserError('\n'.join(dict.fromkeys(problem.line(option_file) for problem in problems)))
+
+
+def _skip(option_file: OptionFile, absent: set[str]) -> None:
+    """Drop test sets whose data are missing, naming each on standard error."""
+    datasets = option_file.options['datasets']
+    for name in absent:
+        problem = dataset_problems(option_file, name)[0]
+        print(f'skipping test set {datasets[name].get("name", name)}: {problem}', file=sys.stderr, flush=True)
+        del datasets[name]

@@ -1,0 +1,1 @@
+"""Processes of one run: starting them, joining them, and stopping them with everything saved."""

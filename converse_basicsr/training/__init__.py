@@ -1,0 +1,1 @@
+"""Training and testing: the loop, resuming, and validation."""

@@ -1,0 +1,146 @@
+"""Data loaders of a run, built by BasicSR, with a sample order that the seed alone decides."""
+
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from basicsr.data import build_dataloader, build_dataset
+from basicsr.data.prefetch_dataloader import CPUPrefetcher, CUDAPrefetcher
+from basicsr.utils import get_root_logger
+from basicsr.utils.registry import MODEL_REGISTRY
+from torch.utils.data import DataLoader
+
+from converse_basicsr.compat.spawning import make_registered_spawn_safe
+from converse_basicsr.data.bad_samples import GuardedDataset
+from converse_basicsr.data.sample_order import SampleOrder
+from converse_basicsr.data.sample_seed import SeededDataset
+from converse_basicsr.errors import UserError
+from converse_basicsr.training.place import DataPlace
+
+Options = dict[str, Any]
+
+
+def build_training_loader(run: Options, section: Options) -> tuple[DataLoader[Any], SampleOrder]:
+    """Build the loader of the training data.
+
+    Batches hold ``batch_size_per_gpu`` samples per GPU, or ``accum_iter`` times as many where the model splits batches:
+    an iteration stays one optimizer step.
+
+    Args:
+        run: The completed options.
+        section: The data set's section, usually ``run['datasets']['train']``.
+
+    Returns:
+        The loader, and its sampler, which can be set to any place of any epoch.
+
+    Raises:
+        UserError: If the data do not fill one batch.
+    """
+    make_registered_spawn_safe()  # also the datasets that plugins registered after this package's register()
+    images = build_dataset(section)
+    if len(images) == 0:
+        raise UserError('datasets:train holds no image; see its dataroot_gt and meta_info')
+    dataset = SeededDataset(
+        GuardedDataset(images, section.get('name', 'train'), skip=section.get('on_bad_sample') == 'skip')
+    )
+    ratio = section.get('dataset_enlarge_ratio', 1)
+    sampler = SampleOrder(images, run['world_size'], run['rank'], ratio)
+    per_gpu = section['batch_size_per_gpu'] * accumulated_batches(run)
+    loader = build_dataloader(
+        dataset,
+        {**section, 'batch_size_per_gpu': per_gpu},
+        num_gpu=run['num_gpu'],
+        dist=run['dist'],
+        sampler=sampler,
+        seed=run['manual_seed'],
+    )
+    if len(loader) == 0:
+        raise UserError(
+            f'datasets:train: {len(images)} images x dataset_enlarge_ratio {ratio} on {run["world_size"]} process(es) '
+            f'fill no batch of {loader.batch_size}; lower batch_size_per_gpu or raise dataset_enlarge_ratio'
+        )
+    sampler.seed, sampler.batch_size = run['manual_seed'], loader.batch_size * run['world_size']
+    _give_generator(loader, run)
+    return loader, sampler
+
+
+def build_scoring_loaders(run: Options) -> list[DataLoader[Any]]:
+    """Build the loaders of all validation and test sets, in the order of the file."""
+    loaders = []
+    for section in run['datasets'].values():
+        if section['phase'] == 'train':
+            continue
+        dataset = GuardedDataset(build_dataset(section), section['name'])
+        loader = build_dataloader(
+            dataset, section, num_gpu=run['num_gpu'], dist=run['dist'], sampler=None, seed=run['manual_seed']
+        )
+        get_root_logger().info(f'Number of {section["phase"]} images/folders in {section["name"]}: {len(dataset)}')
+        _give_generator(loader, run)
+        loaders.append(loader)
+    return loaders
+
+
+def accumulated_batches(run: Options) -> int:
+    """Return ``train: accum_iter`` for models that split batches (``splits_batches``), else 1."""
+    splits = getattr(MODEL_REGISTRY.get(run['model_type']), 'splits_batches', False)
+    return run['train'].get('accum_iter', 1) if splits else 1
+
+
+def start_place(
+    loader: DataLoader[Any], sampler: SampleOrder, *, epoch: int, iteration: int, position: int
+) -> DataPlace:
+    """Set loader and sampler to where a run starts or goes on, and return that place."""
+    sampler.resume(epoch, position)
+    if loader.generator is not None:
+        loader.generator.manual_seed(loader.generator.initial_seed() + iteration)
+    return DataPlace(epoch, iteration, position, sampler.total_size, sampler.batch_size)
+
+
+def log_statistics(run: Options, loader: DataLoader[Any], place: DataPlace) -> None:
+    """Write into the log what an iteration and an epoch are."""
+    section, accum_iter = run['datasets']['train'], accumulated_batches(run)
+    replicas = place.batch_size // (section['batch_size_per_gpu'] * accum_iter)
+    total = int(run['train']['total_iter'])
+    logger = get_root_logger()
+    logger.info(
+        'Training statistics:'
+        f'\n\tNumber of train images: {len(loader.dataset)}'  # type: ignore[arg-type]
+        f'\n\tDataset enlarge ratio: {section.get("dataset_enlarge_ratio", 1)}'
+        f'\n\tBatch size per gpu: {section["batch_size_per_gpu"]}'
+        f'\n\tWorld size (gpu number): {run["world_size"]}'
+        f'\n\tRequire iter number per epoch: {len(loader)}'
+        f'\n\tTotal epochs: {place.epoch_of(total) + 1}; iters: {total}.'
+    )
+    logger.info(
+        f'Global batch: an iteration is one optimizer step on {place.batch_size} samples: {replicas} processes or GPUs '
+        f'x batch_size_per_gpu {section["batch_size_per_gpu"]} x accum_iter {accum_iter}.'
+    )
+    logger.info(f'Full batches per epoch: {len(loader)}; epochs for {total} iterations: {place.epoch_of(total) + 1}.')
+
+
+def batches(run: Options, loader: DataLoader[Any]) -> Iterator[Any]:
+    """Yield the batches of an epoch, read ahead as ``prefetch_mode`` says."""
+    on_gpu = run['datasets']['train'].get('prefetch_mode') == 'cuda'
+    prefetcher = CUDAPrefetcher(loader, run) if on_gpu else CPUPrefetcher(loader)
+    while (batch := prefetcher.next()) is not None:
+        yield batch
+
+
+def create_train_val_dataloader(
+    run: Options, logger: logging.Logger
+) -> tuple[DataLoader[Any], SampleOrder, list[DataLoader[Any]], int, int]:
+    """Replace BasicSR's function of this name, for training loops outside of this package.
+
+    BasicSR counts the incomplete last batch that its loader drops, so that a run does fewer iterations than asked for.
+    """
+    loader, sampler = build_training_loader(run, run['datasets']['train'])
+    place = start_place(loader, sampler, epoch=0, iteration=0, position=0)
+    log_statistics(run, loader, place)
+    total = int(run['train']['total_iter'])
+    return loader, sampler, build_scoring_loaders(run), place.epoch_of(total), total
+
+
+def _give_generator(loader: DataLoader[Any], run: Options) -> None:
+    """Give the loader a generator of its own: starting it must not advance the one that networks draw from."""
+    loader.generator = torch.Generator().manual_seed(run['manual_seed'] + run['rank'])

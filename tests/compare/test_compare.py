@@ -1,0 +1,247 @@
+"""``basicsr compare``: the plan, a comparison of two tiny runs, its report, and what goes wrong."""
+
+import csv
+import json
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from converse_basicsr import cli
+from converse_basicsr.compare.comparison import read_comparison, slug
+from converse_basicsr.compare.runs import is_finished
+from converse_basicsr.errors import UserError
+from converse_basicsr.evaluation.published import TABLES
+from converse_basicsr.options.library import option_files
+
+Run = Callable[..., int]
+SMALL = {name: path for name, path in option_files() if name.startswith('small/')}
+
+
+@pytest.fixture
+def comparison(run_options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """A comparison of two networks with two seeds each, in an empty current directory."""
+    monkeypatch.chdir(tmp_path)
+    run_options['logger']['use_tb_logger'] = True
+    run_options['val']['val_freq'] = 2
+    picture = {**run_options['datasets']['val']}
+    picture.pop('name')
+    run_options['compare'] = {
+        'title': 'Two tiny networks',
+        'seeds': [0, 1],
+        'picture': picture,
+        'runs': [
+            {'label': 'Converse', 'published': {'psnr': 32.25, 'parameters': 694208}},
+            {'label': 'Conv (twin)', 'network_g': {'operator': 'conv'}, 'published': {'psnr': 30, 'test_set': 'Set9'}},
+        ],
+    }
+    return run_options
+
+
+def write(options: dict[str, Any]) -> str:
+    Path('tiny.yml').write_text(yaml.safe_dump(options, sort_keys=False))
+    return 'tiny.yml'
+
+
+def rows(path: str) -> list[dict[str, str]]:
+    with open(path, encoding='utf-8', newline='') as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize('name', SMALL)
+def test_the_small_comparisons_are_plans(name: str) -> None:
+    comparison = read_comparison(str(SMALL[name]))
+    assert len(comparison.labels) >= 3
+    assert comparison.picture
+    networks = [json.dumps(run.option_file.options['network_g'], sort_keys=True) for run in comparison.runs]
+    assert len(set(networks)) == len(comparison.labels)
+    fixed = []
+    for run in comparison.runs:
+        options = {**run.option_file.options}
+        assert options.pop('manual_seed') == run.seed
+        assert options.pop('name').startswith('small_')
+        options.pop('network_g')
+        fixed.append(options)
+    assert all(options == fixed[0] for options in fixed)  # nothing but the network differs
+    assert options['train']['scheduler']['periods'] == [options['train']['total_iter']]
+
+
+def test_ablations_share_the_run_of_the_default_network() -> None:
+    ablations = [read_comparison(str(SMALL[name])) for name in SMALL if 'ablation' in name]
+    shared = [[run for run in comparison.runs if run.name == 'small_ablation_default_s0'] for comparison in ablations]
+    assert len(shared) == 4
+    assert all(len(runs) == 1 for runs in shared)
+    assert all(runs[0].option_file.options == shared[0][0].option_file.options for runs in shared)
+    names = [run.name for comparison in ablations for run in comparison.runs]
+    assert len(set(names)) == len(names) - 3  # and nothing else
+
+
+def test_a_run_changes_what_it_names(comparison: dict[str, Any]) -> None:
+    comparison['compare']['runs'][1]['train'] = {'optim_g': {'lr': 0.5}}
+    comparison['compare']['runs'].append({'label': 'Other', 'network_g': {'type': 'MSRResNet', 'upscale': 4}})
+    first, second, third, *_ = read_comparison(write(comparison)).runs
+    assert first.name == 'tiny_converse_s0'
+    assert first.option_file.options['network_g'] == comparison['network_g']
+    assert second.name == 'tiny_conv_twin_s0'
+    assert second.option_file.options['network_g'] == {**comparison['network_g'], 'operator': 'conv'}
+    assert second.option_file.options['train']['optim_g'] == {'type': 'Adam', 'lr': 0.5}
+    assert third.option_file.options['network_g'] == {'type': 'MSRResNet', 'upscale': 4}
+    assert first.option_file.options['train']['optim_g']['lr'] == 1e-3
+
+
+@pytest.mark.slow
+def test_it_trains_and_reports_and_goes_on(comparison: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    file = write(comparison)
+    assert cli.main(['compare', file, '--jobs', '2', '--threads', '1']) == 0
+    assert '4 runs, 0 of them finished before' in capsys.readouterr().out
+    text = Path('comparison/tiny.md').read_text(encoding='utf-8')
+    assert '# Two tiny networks' in text
+    assert '4 runs of 4 iterations with 2 patches of 16 x 16 pixels from train' in text
+    assert '| 30.00 (Set9) |' in text
+    assert '| 32.25 | 694,208 |' in text
+    assert 'losses logged are finite' in text
+    for name in ('iterations.svg', 'time.svg', 'val0.png', 'val1.png'):
+        assert f'(tiny_{name})' in text
+        assert Path('comparison', f'tiny_{name}').stat().st_size > 1000
+
+    curves = rows('comparison/tiny_curves.csv')
+    for label in ('Converse', 'Conv (twin)'):
+        for seed in '01':
+            own = [row for row in curves if (row['label'], row['seed']) == (label, seed)]
+            assert [row['iteration'] for row in own if row['quantity'] == 'val/psnr'] == ['2', '4']
+            assert [row['iteration'] for row in own if row['quantity'] == 'l_pix'] == ['1', '2', '3', '4']
+    costs = rows('comparison/tiny_runs.csv')
+    assert len(costs) == 4
+    assert all(float(row['step_ms']) > 0 and float(row['kept_mib']) > 0 for row in costs)
+
+    # finished runs are not trained again, nor overwritten by other options
+    weights = Path('experiments/tiny_converse_s0/models/net_g_latest.pth')
+    trained = weights.stat().st_mtime_ns
+    assert cli.main(['compare', file]) == 0
+    assert '4 runs, 4 of them finished before' in capsys.readouterr().out
+    assert cli.main(['compare', file, '--force_yml', 'train:total_iter=6']) == 2
+    assert 'tiny_converse_s0.yml differs from the options' in capsys.readouterr().err
+    assert weights.stat().st_mtime_ns == trained
+
+    # the same again from the figures alone
+    for name in ('tiny.md', 'tiny_iterations.svg', 'tiny_time.svg'):
+        shutil.move(f'comparison/{name}', name)
+    shutil.rmtree('experiments')
+    assert cli.main(['compare', file, '--report-only']) == 0
+    for name in ('tiny.md', 'tiny_iterations.svg', 'tiny_time.svg'):
+        assert Path('comparison', name).read_bytes() == Path(name).read_bytes()
+
+
+@pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
+def test_a_run_is_finished_when_its_final_weights_are_there(comparison: dict[str, Any], suffix: str) -> None:
+    run = read_comparison(write(comparison)).runs[0]
+    models = Path('experiments', run.name, 'models')
+    models.mkdir(parents=True)
+    Path('experiments', run.name, f'{run.name}.yml').write_text(run.option_file.dump())
+    assert not is_finished(run)
+    (models / f'net_g_latest{suffix}').touch()
+    assert is_finished(run)
+
+
+@pytest.mark.parametrize('name', ['small/denoise.yml', 'small/srresnet_x4.yml', 'small/deblur.yml'])
+def test_comparison_files_quote_the_published_figures(name: str) -> None:
+    rows = {row.title: row for rows in TABLES.values() for row in rows.values()}
+    first_sets = {'small/denoise.yml': 'Set12', 'small/srresnet_x4.yml': 'Set5', 'small/deblur.yml': 'BSD100_k1'}
+    for run in read_comparison(str(SMALL[name])).runs:
+        row = rows[run.label]
+        assert run.published['psnr'] == row.psnr[run.published.get('test_set', first_sets[name])]
+        assert run.published.get('parameters', row.parameters) == row.parameters
+
+
+@pytest.mark.slow
+def test_a_failing_run_is_named_and_the_others_finish(
+    comparison: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    comparison['compare']['seeds'] = [0]
+    comparison['compare']['runs'][0]['network_g'] = {'kernel_size': -1}
+    assert cli.main(['compare', write(comparison)]) == 2
+    error = capsys.readouterr().err
+    assert 'tiny_converse_s0 ended with status' in error
+    assert 'kernel_size' in error
+    assert Path('experiments/tiny_conv_twin_s0/models/net_g_latest.pth').is_file()
+
+
+@pytest.mark.slow
+def test_ending_it_ends_the_training(comparison: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    comparison['train']['total_iter'] = 100_000
+    comparison['compare'].pop('picture')
+    command = [sys.executable, '-m', 'converse_basicsr.cli', 'compare', write(comparison), '--jobs', '2']
+    with subprocess.Popen(command) as process:
+        logs = [Path(f'comparison/runs/tiny_{name}_s0.txt') for name in ('converse', 'conv_twin')]
+        while not all(log.is_file() and 'iter: ' in log.read_text() for log in logs):
+            assert process.poll() is None
+            time.sleep(0.2)
+        assert cli.main(['compare', 'tiny.yml']) == 2
+        assert 'tiny_converse_s0 is being trained by another command' in capsys.readouterr().err
+        process.terminate()
+        assert process.wait() == 128 + signal.SIGTERM
+    sizes = [log.stat().st_size for log in logs]
+    time.sleep(1)
+    assert [log.stat().st_size for log in logs] == sizes
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (lambda o: o.pop('compare'), 'tiny.yml compare: missing'),
+        (lambda o: o['compare'].pop('runs'), 'compare:runs: must be a list of runs'),
+        (lambda o: o['compare'].update(runs=[3]), 'compare:runs: must be a list of runs'),
+        (lambda o: o['compare'].update(seed=[1]), 'compare:seed: unknown key; did you mean seeds?'),
+        (lambda o: o['compare'].update(seeds=[-1]), 'compare:seeds: must be a list of numbers from 0 up'),
+        (lambda o: o['compare']['runs'][1].pop('label'), 'every run needs a label of its own'),
+        (lambda o: o['compare']['runs'][1].update(label='Converse'), 'every run needs a label of its own'),
+        (lambda o: o['compare']['runs'][1].update(network={}), 'unknown key; did you mean network_g?'),
+        (lambda o: o['compare']['runs'][1]['published'].update(psnrs=1), 'unknown key; did you mean psnr?'),
+        (lambda o: o.pop('train'), 'tiny.yml train: missing'),
+    ],
+)
+def test_bad_files_are_refused(
+    comparison: dict[str, Any], change: Callable[[dict[str, Any]], Any], message: str
+) -> None:
+    change(comparison)
+    with pytest.raises(UserError) as raised:
+        read_comparison(write(comparison))
+    assert message in str(raised.value)
+    assert '\n' not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ('arguments', 'message'),
+    [
+        (['--jobs', '0'], '--jobs: must be at least 1'),
+        (['--threads', '0'], '--threads: must be at least 1'),
+        (['--report-only'], 'tiny_curves.csv does not exist'),
+        (['tiny.yml'], 'two of the comparison files have the same name: tiny, tiny'),
+        (['--force_yml', 'datasets:train:dataroot_gt=nowhere.lmdb'], 'nowhere.lmdb does not exist'),
+    ],
+)
+def test_bad_arguments_are_refused(
+    comparison: dict[str, Any], arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(['compare', write(comparison), *arguments]) == 2
+    assert message in capsys.readouterr().err
+    assert not Path('experiments').exists()
+
+
+def test_figures_that_do_not_fit_are_refused(comparison: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    Path('comparison').mkdir()
+    for name in ('curves', 'runs'):
+        Path(f'comparison/tiny_{name}.csv').write_text('a,b\n1,2\n')
+    assert cli.main(['compare', write(comparison), '--report-only']) == 2
+    assert 'tiny_curves.csv must hold rows with the columns' in capsys.readouterr().err
+
+
+def test_slug() -> None:
+    assert slug('ConverseNet (blind)') == 'conversenet_blind'
