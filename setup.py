@@ -42,8 +42,9 @@ EXTRAS = {
     # this name gets it, not who asks for all.
     'mmcv-lite': ['mmcv-lite>=2.0'],
     'plot': ['matplotlib'],
-    # About 110 MB installed. torch's exporter is written in onnxscript, and what it wrote is run by onnxruntime.
-    'export': ['onnx>=1.16', 'onnxruntime>=1.18', 'onnxscript>=0.2'],
+    # About 110 MB installed. torch's exporter is written in onnxscript, and what it wrote is run by onnxruntime. Older
+    # versions of torch cannot follow every network, or cannot write what they followed.
+    'export': ['onnx>=1.16', 'onnxruntime>=1.18', 'onnxscript>=0.2', 'torch>=2.8'],
     'safetensors': ['safetensors>=0.4'],
     'spandrel': ['spandrel>=0.4'],
     'dev': [

@@ -124,16 +124,21 @@ def writing_states() -> Iterator[Replacement]:
 def loading_without_code() -> Iterator[Replacement]:
     """Let no checkpoint run code, wherever it is loaded: BasicSR's networks load weights themselves (SpyNet, VGG).
 
-    Since torch 2.6 that is the default.
+    Since torch 2.6 that is the default. A caller who names ``weights_only`` or an unpickler of its own is left alone.
     """
-    import os
-
     import torch
     from torch.torch_version import TorchVersion
 
-    name = 'TORCH_FORCE_WEIGHTS_ONLY_LOAD'
-    if TorchVersion(torch.__version__) < '2.6' and name not in os.environ:
-        yield Replacement(os.environ, name, '1')
+    original = torch.load
+
+    @functools.wraps(original)
+    def load(f: Any, map_location: Any = None, pickle_module: Any = None, **others: Any) -> Any:
+        if pickle_module is None and others.get('weights_only') is None:
+            others['weights_only'] = True
+        return original(f, map_location, pickle_module, **others)
+
+    if TorchVersion(torch.__version__) < '2.6':
+        yield Replacement(torch, 'load', load)
 
 
 def stated_network(section: Mapping[str, Any], network: type) -> dict[str, Any]:
