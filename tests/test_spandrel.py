@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch_versions import computes_in_float16
 
 spandrel = pytest.importorskip('spandrel', reason='spandrel is not installed')
 
@@ -54,7 +55,7 @@ def test_checkpoints_load(name: str, key: str | None, loader: Any, tmp_path: Pat
         torch.testing.assert_close(loaded(x), net(x).clamp(0, 1))
 
 
-@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize('dtype', [pytest.param(torch.float16, marks=computes_in_float16), torch.bfloat16])
 @pytest.mark.parametrize('name', NETWORKS)
 def test_small_images_in_half_precision(name: str, dtype: torch.dtype, loader: Any) -> None:
     options, scale = NETWORKS[name]

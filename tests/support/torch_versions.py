@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch.torch_version import TorchVersion
 
-compiles_networks = pytest.mark.skipif(
-    TorchVersion(torch.__version__) < '2.6', reason='torch.compile makes one graph of a network from torch 2.6 on'
-)
+_IS_OLD = TorchVersion(torch.__version__) < '2.6'
+
+computes_in_float16 = pytest.mark.skipif(_IS_OLD, reason='torch pads in float16 on a CPU from version 2.6 on')
+compiles_networks = pytest.mark.skipif(_IS_OLD, reason='torch.compile makes one graph of a network from torch 2.6 on')
