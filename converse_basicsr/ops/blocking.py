@@ -35,3 +35,8 @@ def plane_bytes(grid: Sequence[int], dtype: torch.dtype) -> int:
 def pick(x: torch.Tensor, batch: slice, channels: slice) -> torch.Tensor:
     """The block of a tensor; an axis of length 1 is broadcast and so kept whole."""
     return x[batch if x.shape[0] > 1 else slice(None), channels if x.shape[1] > 1 else slice(None)]
+
+
+def unexpanded(x: torch.Tensor) -> torch.Tensor:
+    """Copy what ``expand`` made, such as the gradient of a sum: the FFT of MKL refuses it in torch 2.6."""
+    return x.contiguous() if 0 in x.stride() else x

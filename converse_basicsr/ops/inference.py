@@ -3,7 +3,7 @@
 import torch
 
 from converse_basicsr.ops import sampling, transfer
-from converse_basicsr.ops.blocking import block_slices, pick, plane_bytes
+from converse_basicsr.ops.blocking import block_slices, pick, plane_bytes, unexpanded
 from converse_basicsr.ops.cache import filter_cache
 from converse_basicsr.ops.padding import pad2d
 from converse_basicsr.ops.torch_library import build_filter, complex_dtype
@@ -55,6 +55,7 @@ def solve_in_blocks(
             owner,
         )
     taps = kernel.to(work) if scale > 1 else None
+    x = unexpanded(x)
     for n, c in block_slices(num, channels, plane_bytes(grid, work), x.device):
         block = pad2d(x[n, c].to(work), (columns, columns, rows, rows), mode)
         if filters is None:

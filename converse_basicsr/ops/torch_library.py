@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 
 from converse_basicsr.ops import transfer
-from converse_basicsr.ops.blocking import block_slices, pick, plane_bytes
+from converse_basicsr.ops.blocking import block_slices, pick, plane_bytes, unexpanded
 from converse_basicsr.ops.padding import pad2d, pad2d_adjoint_
 
 
@@ -103,11 +103,6 @@ def _inverse_filter_backward_grad(ctx: Any, grad_kernel: torch.Tensor, grad_lam:
     return *pull_back((grad_kernel, grad_lam)), None, None, None
 
 
-def _unexpanded(x: torch.Tensor) -> torch.Tensor:
-    """Copy what ``expand`` made, as the gradient of a sum is: the FFT of MKL refuses it in torch 2.6."""
-    return x.contiguous() if 0 in x.stride() else x
-
-
 @torch.library.custom_op('converse_basicsr::spectral_filter', mutates_args=())
 def spectral_filter_op(
     x: torch.Tensor, otf: torch.Tensor, rows: int, columns: int, mode: str, crop: bool
@@ -121,7 +116,7 @@ def spectral_filter_op(
     num, channels, height, width = x.shape
     grid = (height + 2 * rows, width + 2 * columns)
     out = _new_output(x, rows, columns, crop)
-    x = _unexpanded(x)
+    x = unexpanded(x)
     for n, c in block_slices(num, channels, plane_bytes(grid, x.dtype), x.device):
         block = pad2d(x[n, c], (columns, columns, rows, rows), mode)
         solved = torch.fft.irfft2(torch.fft.rfft2(block).mul_(pick(otf, n, c)), s=grid)
@@ -152,7 +147,7 @@ def spectral_filter_backward_op(
     num, channels, height, width = x.shape
     grid = (height + 2 * rows, width + 2 * columns)
     padding = (columns, columns, rows, rows)
-    grad, x = _unexpanded(grad), _unexpanded(x)
+    grad, x = unexpanded(grad), unexpanded(x)
     grad_x = torch.empty_like(x, memory_format=torch.contiguous_format)
     grad_otf = torch.zeros_like(otf, memory_format=torch.contiguous_format)
     for n, c in block_slices(num, channels, plane_bytes(grid, x.dtype), x.device):
