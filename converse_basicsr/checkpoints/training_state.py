@@ -95,11 +95,13 @@ def keep_newest(count: int, current_iter: int, states: Path, models: Path) -> No
         states: The run's ``training_states`` folder.
         models: The run's ``models`` folder.
     """
-    oldest = [number for number in saved_iterations(states) if number <= current_iter][-count:][0]
+    kept = [number for number in saved_iterations(states) if number <= current_iter][-count:]
+    if not kept:  # a model of a plugin may save no states
+        return
     networks = [path for suffix in files.SUFFIXES for path in models.glob(f'net_*{suffix}')]
     for path in [*states.glob('*.state'), *networks]:
         number = iteration(path)
-        if number is not None and number < oldest:
+        if number is not None and number < kept[0]:
             path.unlink(missing_ok=True)
 
 

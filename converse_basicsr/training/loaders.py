@@ -97,12 +97,11 @@ def start_place(
     return DataPlace(epoch, iteration, position, sampler.total_size, sampler.batch_size)
 
 
-def log_statistics(run: Options, loader: DataLoader[Any], place: DataPlace) -> None:
-    """Write into the log what an iteration and an epoch are."""
+def log_statistics(run: Options, loader: DataLoader[Any], place: DataPlace, logger: logging.Logger) -> None:
+    """Write into a log what an iteration and an epoch are."""
     section, accum_iter = run['datasets']['train'], accumulated_batches(run)
     replicas = place.batch_size // (section['batch_size_per_gpu'] * accum_iter)
     total = int(run['train']['total_iter'])
-    logger = get_root_logger()
     logger.info(
         'Training statistics:'
         f'\n\tNumber of train images: {len(loader.dataset)}'  # type: ignore[arg-type]
@@ -130,13 +129,13 @@ def batches(run: Options, loader: DataLoader[Any]) -> Iterator[Any]:
 def create_train_val_dataloader(
     run: Options, logger: logging.Logger
 ) -> tuple[DataLoader[Any], SampleOrder, list[DataLoader[Any]], int, int]:
-    """Replace BasicSR's function of this name, for training loops outside of this package.
+    """Replace BasicSR's function of this name, and its arguments, for training loops outside of this package.
 
     BasicSR counts the incomplete last batch that its loader drops, so that a run does fewer iterations than asked for.
     """
     loader, sampler = build_training_loader(run, run['datasets']['train'])
     place = start_place(loader, sampler, epoch=0, iteration=0, position=0)
-    log_statistics(run, loader, place)
+    log_statistics(run, loader, place, logger)
     total = int(run['train']['total_iter'])
     return loader, sampler, build_scoring_loaders(run), place.epoch_of(total), total
 

@@ -122,7 +122,7 @@ class _Training:
             # States written without this package do not know their place in the epoch: it starts again.
             position = state.get('data_position', 0) if state else 0
             place = loaders.start_place(loader, sampler, epoch=epoch, iteration=iteration, position=position)
-            loaders.log_statistics(run, loader, place)
+            loaders.log_statistics(run, loader, place, get_root_logger())
             validation = loaders.build_scoring_loaders(run)
             model = build_model(run, option_file)
             if state:

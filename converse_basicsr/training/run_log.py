@@ -3,7 +3,9 @@
 import contextlib
 import logging
 import os
+import sys
 from collections.abc import Iterator
+from logging.handlers import BufferingHandler
 from typing import Any
 
 from basicsr.utils import get_env_info, get_root_logger, get_time_str, make_exp_dirs, mkdir_and_rename
@@ -27,9 +29,8 @@ def held_back(run: Options) -> Iterator[list[logging.LogRecord]]:
         The records, for :func:`begin`. If the body fails with anything but a ``UserError``, the warnings among them go
         to standard error.
     """
-    records: list[logging.LogRecord] = []
-    handler = logging.Handler()
-    handler.emit = records.append  # type: ignore[assignment, method-assign]
+    handler = BufferingHandler(capacity=sys.maxsize)
+    records = handler.buffer
     logger = logging.getLogger(NAME)
     before = list(logger.handlers), logger.level, logger.propagate
     was_set_up = NAME in basicsr_logger.initialized_logger

@@ -35,9 +35,8 @@ def train_pipeline(root_path: str) -> None:
         SystemExit: With status 2 after a mistake of the user, which standard error explains; with 128 and the
             signal's number after a signal, when everything is saved.
     """
-
-    def run(option_file: OptionFile, arguments: RunArguments) -> None:
-        pipeline.train(
+    _run(
+        lambda option_file, arguments: pipeline.train(
             option_file,
             root_path,
             launcher=arguments.launcher,
@@ -45,8 +44,7 @@ def train_pipeline(root_path: str) -> None:
             debug=arguments.debug,
             local_rank=arguments.local_rank,
         )
-
-    _run(run)
+    )
 
 
 def test_pipeline(root_path: str) -> None:
@@ -58,17 +56,15 @@ def test_pipeline(root_path: str) -> None:
     Raises:
         SystemExit: As for :func:`train_pipeline`.
     """
-
-    def run(option_file: OptionFile, arguments: RunArguments) -> None:
-        testing.score(
+    _run(
+        lambda option_file, arguments: testing.score(
             option_file,
             root_path,
             launcher=arguments.launcher,
             debug=arguments.debug,
             local_rank=arguments.local_rank,
         )
-
-    _run(run)
+    )
 
 
 def _run(function: Callable[[OptionFile, RunArguments], None]) -> None:

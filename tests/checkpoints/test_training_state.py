@@ -44,6 +44,13 @@ def test_states_of_an_earlier_course_do_not_count(tmp_path: Path) -> None:
     assert left(states) == {'31.state', '35.state'}
 
 
+def test_where_a_model_saves_no_states_its_networks_are_kept(tmp_path: Path) -> None:
+    states, models = save(tmp_path, -50, -100)
+    before = left(models)
+    training_state.keep_newest(1, 100, states, models)
+    assert left(models) == before
+
+
 def test_generators_go_on_where_they_were_saved(tmp_path: Path) -> None:
     def draw() -> tuple[float, ...]:
         return random.random(), np.random.rand(), np.random.randn(), float(torch.rand(()))  # noqa: NPY002
