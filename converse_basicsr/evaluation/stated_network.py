@@ -6,6 +6,7 @@ from typing import Any
 
 from converse_basicsr.checkpoints.files import network_of, read
 from converse_basicsr.errors import UserError
+from converse_basicsr.options.check import registered
 from converse_basicsr.options.check.network_difference import ABSENT, differing_arguments
 from converse_basicsr.options.file import OptionFile, did_you_mean
 
@@ -49,10 +50,8 @@ def _shown(value: Any) -> str:
 
 
 def _require_known(name: str, checkpoint: Path) -> None:
-    from basicsr.utils.registry import ARCH_REGISTRY
-
-    known = [str(each) for each in ARCH_REGISTRY.keys()]  # noqa: SIM118  (a registry is no mapping)
-    if name not in known:
+    if registered.find('arch', name) is None:
+        known = registered.names('arch')
         raise UserError(f'{checkpoint} states network_g type {name}, which is not installed{did_you_mean(name, known)}')
 
 

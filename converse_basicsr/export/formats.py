@@ -53,7 +53,7 @@ def _program(net: nn.Module, example: tuple[torch.Tensor, ...], *, dynamic: bool
     """Export by ``torch.export``, with the image's height and width open if ``dynamic``."""
     shapes: tuple[Any, ...] | None = None
     if dynamic and not hasattr(torch.export.Dim, 'DYNAMIC'):
-        raise UserError(f'--dynamic needs torch 2.6 or newer, this is {torch.__version__}')
+        raise UserError(f'--dynamic needs torch 2.8 or newer, this is {torch.__version__}')
     if dynamic:
         open_axis = torch.export.Dim.DYNAMIC
         shapes = ({HEIGHT: open_axis, WIDTH: open_axis}, *(None for _ in example[1:]))

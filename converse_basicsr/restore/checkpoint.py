@@ -14,6 +14,7 @@ from converse_basicsr.archs.detection import detect
 from converse_basicsr.checkpoints import files
 from converse_basicsr.checkpoints.released import MODEL_ZOO, RELEASED
 from converse_basicsr.errors import ArgumentError, UserError
+from converse_basicsr.options.check import registered
 from converse_basicsr.options.file import did_you_mean, read_option_file
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def load(
         section = stated
     else:
         section, assumed = _recognise(parameters, path)
-    if given.get('operator') in ('conv', 'convtranspose'):
+    if given.get('operator', 'converse') != 'converse':
         section.pop('padding', None)  # the twins have none
     section = {**section, **given}
     load_plugins()
@@ -159,12 +160,9 @@ def _network_section(opt: str | os.PathLike[str]) -> dict[str, Any]:
 
 def _build(section: dict[str, Any], path: Path) -> nn.Module:
     from basicsr.archs import build_network
-    from basicsr.utils.registry import ARCH_REGISTRY
 
-    if section['type'] not in ARCH_REGISTRY:
-        raise UserError(
-            f'no arch is named {section["type"]!r}{did_you_mean(section["type"], list(ARCH_REGISTRY.keys()))}'
-        )
+    if problem := registered.name_problem((), 'arch', section['type']):
+        raise UserError(problem.text)
     try:
         net: nn.Module = build_network(section)
     except Exception as error:  # whatever the constructor of a registered class raises

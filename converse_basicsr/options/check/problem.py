@@ -24,10 +24,6 @@ class Problem(NamedTuple):
         """
         return f'{option_file.where(*self.keys)}: {printable(self.text)}'
 
-    def is_within(self, *keys: str) -> bool:
-        """Say whether it is about a section or something in it."""
-        return self.keys[: len(keys)] == keys
-
 
 @dataclass
 class Findings:
