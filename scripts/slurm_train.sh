@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Train under Slurm, one process a GPU:
+# Train under Slurm, one process per GPU:
 #   sbatch --nodes=8 --ntasks-per-node=8 --gpus-per-node=8 scripts/slurm_train.sh OPTION_FILE [FURTHER ARGUMENTS]
 # Two minutes before its time is over the job is told to save; it is then queued again and goes on from there.
 #SBATCH --job-name=basicsr

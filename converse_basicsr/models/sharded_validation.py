@@ -1,4 +1,4 @@
-"""Validation on all processes, every one a share of the images, with the very result of a single process."""
+"""Validation by all processes, each on a share of the images, with exactly the result of a single process."""
 
 import contextlib
 import functools
@@ -15,7 +15,7 @@ _recorded: list[Any] | None = None
 
 
 def recording(calculate_metric: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap BasicSR's ``calculate_metric`` so that a sharded validation gets at the values of single images."""
+    """Wrap BasicSR's ``calculate_metric`` so that a sharded validation sees the values of single images."""
 
     @functools.wraps(calculate_metric)
     def calculate(data: Any, opt: Any) -> Any:
@@ -28,15 +28,15 @@ def recording(calculate_metric: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def validate(model: Any, dataloader: Any, current_iter: int, tb_logger: Any, save_img: bool) -> None:
-    """Take the place of ``SRModel.dist_validation``.
+    """Replace ``SRModel.dist_validation``.
 
     Process r of N validates the images r, r + N, r + 2N, ... by the model's own ``nondist_validation``. The values of
-    single images are then gathered and summed up in the order of the dataset, as one process does, so that mean and
-    best value agree with its to the last digit, on all processes.
+    single images are then gathered and summed in the order of the dataset, as a single process does. So the mean and
+    the best value are the same on all processes, and equal to those of a single process to the last digit.
 
     Args:
         model: The model.
-        dataloader: The validation loader, one image a batch, in the order of its dataset.
+        dataloader: The validation loader: one image per batch, in the order of its dataset.
         current_iter: Iteration that the results are logged under.
         tb_logger: TensorBoard writer of rank 0, else ``None``.
         save_img: Whether to save the restored images; each process saves its own.
@@ -62,7 +62,7 @@ def validate(model: Any, dataloader: Any, current_iter: int, tb_logger: Any, sav
             signum = stopped.signum
     if not signum and len(values) != len(indices) * len(metrics):
         raise RuntimeError(
-            f'{type(model).__name__} must call calculate_metric once an image and metric to be validated on several '
+            f'{type(model).__name__} must call calculate_metric once per image and metric to be validated on several '
             f'processes, got {len(values)} calls for {len(indices)} images and {len(metrics)} metrics'
         )
     gathered: list[Any] = [None] * world_size
@@ -97,7 +97,7 @@ def _recorder() -> Iterator[list[Any]]:
 
 @contextlib.contextmanager
 def _silent(model: Any) -> Iterator[None]:
-    """Keep BasicSR from logging the mean of a share, and from taking it for the best one."""
+    """Keep BasicSR from logging the mean of a share of the images, and from recording it as the best value."""
     names = ('_update_best_metric_result', '_log_validation_metric_values')
     for name in names:
         setattr(model, name, lambda *_: None)
