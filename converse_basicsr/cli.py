@@ -2,12 +2,15 @@
 
 import argparse
 import importlib
+import io
+import os
 import sys
 from collections.abc import Sequence
 
 from converse_basicsr.commands.arguments import INTERRUPTED
 from converse_basicsr.commands.subcommands import add_commands
 from converse_basicsr.errors import ArgumentError, UserError
+from converse_basicsr.messages import tell
 from converse_basicsr.version import __version__
 
 COMMANDS = {
@@ -35,6 +38,11 @@ examples:
 """
 
 
+REFUSED = 2
+CLOSED_PIPE = 141
+"""The status that a shell gives a process which wrote to a closed pipe."""
+
+
 def build_parser(command: str | None = None) -> argparse.ArgumentParser:
     """Build the parser of the ``basicsr`` command.
 
@@ -58,22 +66,44 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status: 0, or 2 after an error that the user can correct, printed as one line on standard error.
     """
+    _survive_any_character()
     argv = list(sys.argv[1:] if argv is None else argv)
     command = argv[0] if argv and argv[0] in COMMANDS else None
-    args = build_parser(command).parse_args(argv)
     try:
+        args = build_parser(command).parse_args(argv)
         return importlib.import_module(COMMANDS[args.command]).run(args)
+    except ArgumentError as error:
+        return _refuse(error.on_command_line)
     except UserError as error:
-        from converse_basicsr.processes.launch import first_to_tell
-
-        message = error.on_command_line if isinstance(error, ArgumentError) else str(error)
-        if first_to_tell(message):
-            for line in message.splitlines():
-                print(f'basicsr: error: {line}', file=sys.stderr, flush=True)
-        return 2
+        return _refuse(*error.lines)
+    except BrokenPipeError:
+        # Whoever read the output has seen enough (`| head`). The interpreter flushes once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLOSED_PIPE
+    except OSError as error:  # what no command has put into words of its own: a full disk, a place that is read-only
+        what = error.strerror or str(error)
+        return _refuse(f'{error.filename}: {what}' if error.filename else what)
+    except MemoryError:
+        return _refuse('the memory is used up: give smaller tiles, batches or fewer workers')
     except KeyboardInterrupt:
-        print('basicsr: stopped', file=sys.stderr, flush=True)
+        tell('basicsr: stopped')
         return INTERRUPTED
+
+
+def _refuse(*lines: str) -> int:
+    """Print an error, unless another process of the same run has printed it, and return the exit status."""
+    from converse_basicsr.processes.launch import first_to_tell
+
+    if first_to_tell('\n'.join(lines)):
+        tell(*(f'basicsr: error: {line}' for line in lines))
+    return REFUSED
+
+
+def _survive_any_character() -> None:
+    """Let terminals that know few characters show the others escaped, in place of an error in the midst of the work."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors='backslashreplace')
 
 
 if __name__ == '__main__':

@@ -1,12 +1,30 @@
-"""The exceptions that the ``basicsr`` command turns into a line for its user."""
+"""The exceptions that the ``basicsr`` command turns into lines for its user."""
 
 
 class UserError(Exception):
     """Something the user can put right: a missing file, a wrong value, a full disk.
 
-    The command line prints the message as one line, ``basicsr: error: <message>``, and exits with status 2. The message
-    says what is wrong, where, and what to do about it.
+    The command line prints each message as one line, ``basicsr: error: <message>``, with line breaks and control
+    characters escaped, and exits with status 2. A message says what is wrong, where, and what to do about it.
+
+    Args:
+        lines: The messages; usually one.
+
+    Example:
+        >>> error = UserError('train.yml is missing', 'valid.yml is missing')
+        >>> error.lines
+        ('train.yml is missing', 'valid.yml is missing')
+        >>> print(error)
+        train.yml is missing
+        valid.yml is missing
     """
+
+    def __init__(self, *lines: str) -> None:
+        super().__init__(*lines)
+        self.lines = lines
+
+    def __str__(self) -> str:
+        return '\n'.join(self.lines)
 
 
 class ArgumentError(UserError, ValueError):

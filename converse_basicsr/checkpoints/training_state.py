@@ -2,7 +2,6 @@
 
 import os
 import random
-import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,8 @@ import torch.distributed
 
 from converse_basicsr.checkpoints import files
 from converse_basicsr.errors import UserError
-from converse_basicsr.files.atomic import UNFINISHED
+from converse_basicsr.files import atomic
+from converse_basicsr.messages import tell
 
 NEEDED = frozenset({'iter', 'epoch', 'optimizers', 'schedulers'})
 """Keys that every training state has, also one written by BasicSR itself."""
@@ -108,8 +108,9 @@ def keep_newest(count: int, current_iter: int, states: Path, models: Path) -> No
 def remove_unfinished(folders: Iterable[Path]) -> None:
     """Delete the temporary files that interrupted writes left in these folders."""
     for folder in folders:
-        for path in folder.glob(UNFINISHED):
-            path.unlink(missing_ok=True)
+        for path, final in atomic.unfinished(folder):
+            if iteration(Path(final)) is not None or final.startswith('net_'):
+                path.unlink(missing_ok=True)
 
 
 def network_file(models: Path, label: str, iteration: int | str) -> Path:
@@ -147,7 +148,7 @@ def newest_intact(folder: str | os.PathLike[str], networks: Iterable[str] = ('g'
             for label in networks:
                 files.require_intact(network_file(folder.parent / 'models', label, number))
         except UserError as error:
-            print(f'auto_resume: skipping {path.name}: {error}', file=sys.stderr, flush=True)
+            tell(f'auto_resume: skipping {path.name}: {error}')
         else:
             return path
     return None

@@ -8,6 +8,7 @@ from typing import Any
 
 from converse_basicsr.commands.arguments import add_force_yml, add_option_file, positive_int
 from converse_basicsr.errors import UserError
+from converse_basicsr.messages import say
 from converse_basicsr.options.file import read_option_file
 
 SUMMARY = 'measure operator and networks, the data loader, and training on one process or several'
@@ -123,7 +124,7 @@ def run(args: argparse.Namespace) -> int:
     if results is None:  # one process of several, of which another one reports
         return 0
     table = result_tables.TABLES[args.benchmark](results)
-    print(table)
+    say(*table.split('\n'))
     try:
         if args.json is not None:
             args.json.write_text(json.dumps(results, indent=2) + '\n', encoding='utf-8')

@@ -3,6 +3,7 @@
 import argparse
 
 from converse_basicsr.commands.arguments import add_force_yml, add_option_file
+from converse_basicsr.messages import say
 from converse_basicsr.options.check import require_runnable
 from converse_basicsr.options.file import read_option_file
 
@@ -31,5 +32,5 @@ def run(args: argparse.Namespace) -> int:
     load_plugins()
     is_train = 'train' in option_file.options
     require_runnable(option_file, is_train=is_train)
-    print(f'{option_file.path}: ready for {"training" if is_train else "testing"}')
+    say(f'{option_file.path}: ready for {"training" if is_train else "testing"}')
     return 0

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from converse_basicsr.commands.arguments import add_force_yml
 from converse_basicsr.errors import UserError
+from converse_basicsr.messages import say
 
 SUMMARY = 'train the runs of comparison files at equal budgets and report curves, costs and pictures'
 EXAMPLES = """\
@@ -58,5 +59,5 @@ def run(args: argparse.Namespace) -> int:
     from converse_basicsr.compare.page import write_page
 
     for comparison in comparisons:
-        print(write_page(comparison, args.output), flush=True)
+        say(write_page(comparison, args.output))
     return 0

@@ -1,12 +1,12 @@
 """``basicsr export``: a network as TorchScript, torch.export program or ONNX model, checked against torch."""
 
 import argparse
-import sys
 from pathlib import Path
 
 from converse_basicsr.commands.arguments import add_checkpoint, positive_int, read_kernel, read_overrides
 from converse_basicsr.export import FORMATS, export_network
 from converse_basicsr.export.exporter import require_possible
+from converse_basicsr.messages import say, tell
 
 SUMMARY = 'export trained or released weights to TorchScript, torch.export or ONNX'
 EXAMPLES = """\
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     from converse_basicsr.restore.checkpoint import load
 
     loaded = load(args.checkpoint, opt=args.opt, network_g=read_overrides(args.network_g))
-    print(loaded.describe(), file=sys.stderr)
+    tell(loaded.describe())
     height, width = args.size
     exported = export_network(
         loaded,
@@ -76,8 +76,8 @@ def run(args: argparse.Namespace) -> int:
         overwrite=args.overwrite,
     )
     for (rows, columns), difference in exported.differences.items():
-        print(f'{rows} x {columns}: largest difference to torch {difference:.1e}')
+        say(f'{rows} x {columns}: largest difference to torch {difference:.1e}')
     ours, theirs = exported.torch_seconds, exported.exported_seconds
-    print(f'{height} x {width}: torch {ours * 1e3:.0f} ms, exported {theirs * 1e3:.0f} ms')
-    print(f'{exported.path}: {exported.num_bytes / 2**20:.1f} MiB')
+    say(f'{height} x {width}: torch {ours * 1e3:.0f} ms, exported {theirs * 1e3:.0f} ms')
+    say(f'{exported.path}: {exported.num_bytes / 2**20:.1f} MiB')
     return 0

@@ -5,6 +5,8 @@ import json
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 
+from converse_basicsr.messages import say
+
 SUMMARY = 'list the registered archs, models, datasets, metrics and losses'
 EXAMPLES = """\
 examples:
@@ -30,13 +32,13 @@ def run(args: argparse.Namespace) -> int:
     load_plugins()
     content = {kind: dict(registered(kind)) for kind in args.kinds or KINDS}
     if args.json:
-        print(json.dumps(content, indent=1))
+        say(*json.dumps(content, indent=1).split('\n'))
         return 0
     width = max((len(name) for names in content.values() for name in names), default=0)
     for kind, names in content.items():
-        print(f'{kind} ({len(names)})')
+        say(f'{kind} ({len(names)})')
         for name, origin in names.items():
-            print(f'  {name:<{width}}  {origin}')
+            say(f'  {name:<{width}}  {origin}')
     return 0
 
 

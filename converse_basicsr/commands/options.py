@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from converse_basicsr.messages import say
 from converse_basicsr.options import library
 
 SUMMARY = 'list the option files that come with this package, or copy them'
@@ -26,9 +27,9 @@ def run(args: argparse.Namespace) -> int:
         files = dict(library.option_files())
         width = max(map(len, files), default=0)
         for name, path in files.items():
-            print(f'{name:<{width}}  {library.title(path)}')
-        print(f'\nin {library.folder()}; `basicsr options --copy options` copies them')
+            say(f'{name:<{width}}  {library.title(path)}')
+        say('', f'in {library.folder()}; `basicsr options --copy options` copies them')
         return 0
     target = Path(args.copy)
-    print(f'{library.copy_to(target)} option files are in {target}')
+    say(f'{library.copy_to(target)} option files are in {target}')
     return 0

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from converse_basicsr.commands.arguments import add_option_file
+from converse_basicsr.messages import say
 from converse_basicsr.options.file import read_option_file
 
 SUMMARY = 'compare a trained network with bicubic interpolation, in figures and pictures'
@@ -40,5 +41,5 @@ def run(args: argparse.Namespace) -> int:
     from converse_basicsr.evaluation.report import report, score_table
 
     done = report(option_file, checkpoint=args.checkpoint, output=args.output, pictures=args.pictures)
-    print(f'\n{score_table(done.scores)}\n\nfigures and pictures are in {done.folder}')
+    say('', *score_table(done.scores).split('\n'), '', f'figures and pictures are in {done.folder}')
     return 0

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from converse_basicsr.commands.arguments import add_force_yml
 from converse_basicsr.evaluation import published
+from converse_basicsr.messages import say
 
 SUMMARY = 'measure a table of the paper on the weights and test sets that are there, beside the published figures'
 EXAMPLES = """\
@@ -39,6 +40,6 @@ def run(args: argparse.Namespace) -> int:
     from converse_basicsr.evaluation.reproduce import reproduce
 
     done = reproduce(args.table, rows=args.rows, sets=args.sets, output=args.output, overrides=args.force_yml)
-    print(done.markdown)
-    print(f'written: {done.page}, {done.record}, {done.sheet} and its pictures in {done.pictures}/')
+    say(*done.markdown.split('\n'))
+    say(f'written: {done.page}, {done.record}, {done.sheet} and its pictures in {done.pictures}/')
     return 0

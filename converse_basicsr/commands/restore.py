@@ -6,6 +6,7 @@ from pathlib import Path
 
 from converse_basicsr.commands.arguments import add_checkpoint, positive_int, read_kernel, read_overrides
 from converse_basicsr.errors import UserError
+from converse_basicsr.messages import say, tell
 
 SUMMARY = 'restore images with trained or released weights'
 EXAMPLES = """\
@@ -69,9 +70,9 @@ def run(args: argparse.Namespace) -> int:
 
     jobs, notes = plan(args.inputs, args.output, overwrite=args.overwrite, skip_existing=args.skip_existing)
     for note in notes:
-        print(note, file=sys.stderr)
+        tell(note)
     if not jobs:
-        print('nothing to do: every result exists')
+        say('nothing to do: every result exists')
         return 0
 
     from tqdm import tqdm
@@ -91,7 +92,7 @@ def run(args: argparse.Namespace) -> int:
         border=args.border,
         device=args.device,
     )
-    print(loaded.describe(), file=sys.stderr)
+    tell(loaded.describe())
     total = sum(map(area, jobs))
     with tqdm(total=total, unit='px', unit_scale=True, file=sys.stderr, disable=None) as bar:
 
@@ -101,7 +102,7 @@ def run(args: argparse.Namespace) -> int:
 
         comparisons = args.output / 'compare' if args.compare else None
         bad = carry_out(jobs, restorer, comparisons=comparisons, caption=loaded.name, progress=show)
-    print(f'{len(jobs) - len(bad)} of {len(jobs)} images restored in {args.output}')
+    say(f'{len(jobs) - len(bad)} of {len(jobs)} images restored in {args.output}')
     if bad:
-        raise UserError('\n'.join(bad))
+        raise UserError(*bad)
     return 0

@@ -3,6 +3,8 @@
 import argparse
 import json
 
+from converse_basicsr.messages import say
+
 SUMMARY = 'print the JSON Schema of option files, for editors'
 EXAMPLES = """\
 It knows every registered arch, model, dataset, metric and loss, installed plugins included. An editor with the YAML
@@ -23,5 +25,5 @@ def run(args: argparse.Namespace) -> int:
     from converse_basicsr.register import load_plugins
 
     load_plugins()
-    print(json.dumps(option_file_schema(), indent=1))
+    say(*json.dumps(option_file_schema(), indent=1).split('\n'))
     return 0

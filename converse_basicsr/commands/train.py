@@ -2,9 +2,9 @@
 
 import argparse
 import os
-import sys
 
 from converse_basicsr.commands.run_arguments import add_run_arguments, launched
+from converse_basicsr.messages import tell
 from converse_basicsr.options.file import read_option_file
 from converse_basicsr.processes.stopping import Stopped
 
@@ -53,6 +53,6 @@ def run(args: argparse.Namespace) -> int:
         )
     except Stopped as stopped:
         if os.environ.get('RANK', '0') == '0':
-            print(f'basicsr: {stopped}', file=sys.stderr, flush=True)
+            tell(f'basicsr: {stopped}')
         return stopped.status
     return 0

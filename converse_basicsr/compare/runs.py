@@ -13,6 +13,7 @@ import yaml
 from converse_basicsr.compare.comparison import Comparison, Run
 from converse_basicsr.errors import UserError
 from converse_basicsr.evaluation.evaluate import latest_weights
+from converse_basicsr.messages import say, tell
 from converse_basicsr.processes.launch import COMMAND
 
 try:
@@ -47,7 +48,7 @@ def train_runs(comparisons: Iterable[Comparison], output: Path, *, jobs: int, th
                     f'{run.option_file.path} and {other.option_file.path} have different runs with the name {run.name}'
                 )
     waiting = [run for run in runs.values() if not is_finished(run)]
-    print(f'{len(runs)} runs, {len(runs) - len(waiting)} of them finished before', flush=True)
+    say(f'{len(runs)} runs, {len(runs) - len(waiting)} of them finished before')
     (output / 'runs').mkdir(parents=True, exist_ok=True)
     # Unhandled, the signal would end this process and leave its children training.
     previous = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
@@ -64,10 +65,10 @@ def train_runs(comparisons: Iterable[Comparison], output: Path, *, jobs: int, th
                 log = output / 'runs' / f'{run.name}.txt'
                 if process.returncode == 0:
                     done += 1
-                    print(f'[{done}/{len(runs)}] {run.name}: {time.monotonic() - begun:.0f} s', flush=True)
+                    say(f'[{done}/{len(runs)}] {run.name}: {time.monotonic() - begun:.0f} s')
                 else:
                     failed.append(f'{run.name} ended with status {process.returncode}: {last_line(log)} (see {log})')
-                    print(failed[-1], file=sys.stderr, flush=True)
+                    tell(failed[-1])
     finally:
         for process in working:
             process.terminate()

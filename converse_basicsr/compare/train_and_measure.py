@@ -1,13 +1,13 @@
 """Train the runs of comparison files and collect the figures of the finished runs."""
 
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from converse_basicsr.compare.comparison import Comparison
 from converse_basicsr.compare.runs import train_runs
 from converse_basicsr.errors import UserError
+from converse_basicsr.messages import tell
 from converse_basicsr.options import check
 
 
@@ -34,14 +34,14 @@ def train_and_measure(
             check.require_runnable(option_file, is_train=True)
         problems += check.dataset_problems(comparison.option_file, 'picture') if comparison.picture else []
     if problems:
-        raise UserError('\n'.join(problems))
+        raise UserError(*problems)
     threads = threads or max(1, (os.cpu_count() or 1) // jobs)
     failed = train_runs(comparisons, output, jobs=jobs, threads=threads)
     if failed:
-        raise UserError('\n'.join(failed))
+        raise UserError(*failed)
 
     from converse_basicsr.compare.figures import write_figures
 
     for comparison in comparisons:
-        print(f'measuring {comparison.name}', file=sys.stderr, flush=True)
+        tell(f'measuring {comparison.name}')
         write_figures(comparison, output, threads=threads)

@@ -1,6 +1,5 @@
 """Samples that cannot be read: named with their files, and, if the option file says so, skipped and counted."""
 
-import sys
 import traceback
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from torch.utils.data import Dataset
 
 from converse_basicsr.data.sample_seed import MapStyleDataset, SampleIndex
 from converse_basicsr.errors import UserError
+from converse_basicsr.messages import tell
 
 MAX_SUCCESSIVE = 100
 """After so many bad samples in succession it is not the samples: the disk is gone, or the options are wrong."""
@@ -74,7 +74,7 @@ class GuardedDataset(Dataset[Any]):
                     ) from error
                 if not self.bad[place]:
                     self.bad[place] = True
-                    print(f'skipping a sample: {problem}', file=sys.stderr, flush=True)
+                    tell(f'skipping a sample: {problem}')
         raise BadSampleError(f'{problem}, as the {step} samples before it')
 
     def _describe(self, index: int, error: Exception) -> str:

@@ -1,12 +1,12 @@
 """Score the network of one run beside bicubic interpolation (or the input), with pictures."""
 
 import csv
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from converse_basicsr.errors import UserError
 from converse_basicsr.evaluation.evaluate import Score, evaluate, latest_weights, scored_sections
+from converse_basicsr.messages import tell
 from converse_basicsr.options import check
 from converse_basicsr.options.file import OptionFile
 
@@ -69,7 +69,7 @@ def present_sections(option_file: OptionFile) -> list[str]:
     for name in scored_sections(option_file):
         problems = check.dataset_problems(option_file, name)
         if problems:
-            print(f'skipping: {problems[0]}', file=sys.stderr)
+            tell(f'skipping: {problems[0]}')
         else:
             present.append(name)
     if not present:

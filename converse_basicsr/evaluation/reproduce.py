@@ -2,7 +2,6 @@
 
 import hashlib
 import platform
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from converse_basicsr.evaluation import published
 from converse_basicsr.evaluation.evaluate import evaluate, scored_sections
 from converse_basicsr.evaluation.measurements import FIELDS, Line, Record
 from converse_basicsr.evaluation.report import write_picture
+from converse_basicsr.messages import say, tell
 from converse_basicsr.options import check
 from converse_basicsr.options.file import read_option_file
 from converse_basicsr.options.library import folder as folder_of_option_files
@@ -72,7 +72,7 @@ def reproduce(
         for problem in _measure_row(row, known[row].title, record, pictures / row, sets=sets, overrides=overrides):
             missing[problem] = None
     for problem in missing:
-        print(f'missing: {problem}', file=sys.stderr)
+        tell(f'missing: {problem}')
     if not record.lines:
         raise UserError('nothing was measured: no row has both its weights and a test set (see the lines above)')
     markdown = to_markdown(table, record.lines)
@@ -117,7 +117,7 @@ def _measure_row(
     for score in evaluate(option_file, checkpoint, present, done=done):
         baseline, psnr = score.metrics[metric]
         record.add(dict(zip(FIELDS, (row, digest, score.dataset, score.image, f'{psnr:.6f}', f'{baseline:.6f}'))))
-        print(f'{row} {score.dataset} {score.image}: {psnr:.4f} dB', flush=True)
+        say(f'{row} {score.dataset} {score.image}: {psnr:.4f} dB')
         if not any(pictures.glob(f'{score.dataset}_*.png')):
             write_picture(score, title, pictures)
 

@@ -1,11 +1,11 @@
 """Choose the network of a checkpoint, where the checkpoint and an option file both state one."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
 from converse_basicsr.checkpoints.files import network_of, read
 from converse_basicsr.errors import UserError
+from converse_basicsr.messages import tell
 from converse_basicsr.options.check import registered
 from converse_basicsr.options.check.network_difference import ABSENT, differing_arguments
 from converse_basicsr.options.file import OptionFile, did_you_mean
@@ -56,4 +56,4 @@ def _require_known(name: str, checkpoint: Path) -> None:
 
 
 def _note(text: str) -> None:
-    print(f"note: {text}; the checkpoint's is used", file=sys.stderr, flush=True)
+    tell(f"note: {text}; the checkpoint's is used")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from converse_basicsr.errors import UserError
+from converse_basicsr.messages import printable
 
 KeyPath = tuple[str, ...]
 
@@ -248,11 +249,6 @@ def _apply_override(option_file: OptionFile, override: str) -> None:
     section[keys[-1]] = value
     option_file.overrides.append(override)
     option_file.overridden.add(keys)
-
-
-def printable(text: str) -> str:
-    """Escape line breaks and control characters, which a message must not send to a terminal."""
-    return ''.join(character if character.isprintable() else repr(character)[1:-1] for character in text)
 
 
 def did_you_mean(name: str, known: list[str]) -> str:

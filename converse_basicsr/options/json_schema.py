@@ -25,7 +25,7 @@ def option_file_schema() -> dict[str, Any]:
         for text in declared.declaration_faults(kind, name)
     ]
     if faults:
-        raise UserError('\n'.join(faults))
+        raise UserError(*faults)
     models = registered.names('model')
     keys_of_models = {name: declared.model_keys(name) for name in models}
     anything = {'additionalProperties': True}

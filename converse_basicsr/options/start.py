@@ -9,9 +9,10 @@ from typing import Any
 
 from converse_basicsr.errors import UserError
 from converse_basicsr.files.atomic import write_bytes
+from converse_basicsr.messages import printable
 from converse_basicsr.options import check
 from converse_basicsr.options.complete import add_folders, complete
-from converse_basicsr.options.file import OptionFile, printable
+from converse_basicsr.options.file import OptionFile
 
 
 def start_run(

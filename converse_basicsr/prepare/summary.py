@@ -7,21 +7,21 @@ from converse_basicsr.prepare.record import Prepared
 NAMES_SHOWN = 5
 
 
-def summary(prepared: Prepared) -> str:
+def summary(prepared: Prepared) -> list[str]:
     """Describe a data set: its members with their sizes on the disk, and what was special about the images.
 
     Args:
         prepared: What was made, or found complete.
 
     Returns:
-        One line or several.
+        The lines.
     """
     from converse_basicsr.files.images import GREY
 
     output, record = prepared.output, prepared.record
     if not prepared.is_new:
         images = 'from these images ' if record.sources else ''
-        return f'{output} is complete and was made {images}with these parameters: nothing to do'
+        return [f'{output} is complete and was made {images}with these parameters: nothing to do']
     sources = len(record.sources) - len(record.left_out)
     lines = [f'{output}: made' + (f' from {count(sources, "image")}' if sources else '')]
     for name, number in record.members.items():
@@ -38,7 +38,7 @@ def summary(prepared: Prepared) -> str:
         lines.append(f'  left out: {count(len(reasons), "image")} ({listing(reasons)})')
     if record.ignored:
         lines.append(f'  no images: {count(len(record.ignored), "file")} ({listing(record.ignored)})')
-    return '\n'.join(lines)
+    return lines
 
 
 def count(number: int, noun: str) -> str:

@@ -5,7 +5,6 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import signal
-import sys
 import threading
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
@@ -14,6 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any
 
 from converse_basicsr.errors import UserError
+from converse_basicsr.messages import tell
 from converse_basicsr.prepare.tasks import Outcome, Task
 
 LOOKAHEAD = 2
@@ -66,7 +66,7 @@ def run_tasks(tasks: Iterable[Task], *, workers: int) -> Generator[tuple[Task, O
             done, future = under_way.popleft()
             yield done, future.result()
     except KeyboardInterrupt:
-        print('\nstopping after the images in hand', file=sys.stderr)
+        tell('', 'stopping after the images in hand')
         raise
     except BrokenProcessPool as error:
         raise UserError(

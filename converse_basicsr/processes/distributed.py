@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from converse_basicsr.errors import UserError
+from converse_basicsr.messages import tell
 
 Answer = TypeVar('Answer')
 
@@ -44,7 +45,7 @@ def start(launcher: str, *, on_gpus: bool, port: int | None = None, backend: str
         torch.multiprocessing.set_start_method('spawn')
     chosen = choose_backend(backend, on_gpus=on_gpus)
     if backend not in (None, chosen) and os.environ['RANK'] == '0':
-        print(f'note: dist_params:backend {backend} needs GPUs; {chosen} takes its place', file=sys.stderr, flush=True)
+        tell(f'note: dist_params:backend {backend} needs GPUs; {chosen} takes its place')
     torch.distributed.init_process_group(chosen)
 
 

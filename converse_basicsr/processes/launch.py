@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from converse_basicsr.errors import UserError
+from converse_basicsr.messages import tell
 from converse_basicsr.processes.stopping import LAUNCHER, SIGNALS
 
 COMMAND = [sys.executable, '-m', 'converse_basicsr.cli']
@@ -120,7 +121,7 @@ def _failure(processes: list[subprocess.Popen[bytes]]) -> int:
         if process.returncode:
             if process.returncode < 0:
                 name = signal.Signals(-process.returncode).name
-                print(f'basicsr: error: rank {rank} was killed by {name}', file=sys.stderr, flush=True)
+                tell(f'basicsr: error: rank {rank} was killed by {name}')
                 return 128 - process.returncode
             return process.returncode
     return 0

@@ -67,7 +67,7 @@ def plan(inputs: Sequence[Path], output: Path, *, overwrite: bool = False, skip_
             more = f' and {len(there) - 1} more' if len(there) > 1 else ''
             problems = [f'{there[0]}{more} exist already: choose another --output, --skip-existing or --overwrite']
     if problems:
-        raise UserError('\n'.join(problems))
+        raise UserError(*problems)
     return Plan(jobs, notes)
 
 

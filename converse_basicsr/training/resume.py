@@ -8,6 +8,7 @@ from typing import Any
 from basicsr.utils import check_resume
 
 from converse_basicsr.checkpoints import files, training_state
+from converse_basicsr.messages import say
 from converse_basicsr.processes import distributed
 
 Options = dict[str, Any]
@@ -44,7 +45,7 @@ def _find(run: Options) -> str | None:
     training_state.remove_unfinished([folder, Path(run['path']['models'])])
     path = training_state.newest_intact(folder, _resumed_networks(run))
     if path is None:
-        print(f'auto_resume: no checkpoint in {folder}, starting from 0', flush=True)
+        say(f'auto_resume: no checkpoint in {folder}, starting from 0')
     return None if path is None else str(path)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 
 from converse_basicsr.compat.replacement import Replacement, everywhere, put
 from converse_basicsr.errors import UserError
+from converse_basicsr.messages import tell
 from converse_basicsr.options.command_line import RunArguments, read_command_line
 from converse_basicsr.options.file import OptionFile, read_option_file
 from converse_basicsr.processes import stopping
@@ -72,12 +73,11 @@ def _run(function: Callable[[OptionFile, RunArguments], None]) -> None:
         arguments = read_command_line(sys.argv[1:])
         function(read_option_file(arguments.opt, list(arguments.force_yml)), arguments)
     except UserError as error:
-        for line in str(error).splitlines():
-            print(f'error: {line}', file=sys.stderr, flush=True)
+        tell(*(f'error: {line}' for line in error.lines))
         raise SystemExit(FAILED) from error
     except stopping.Stopped as stopped:
         if os.environ.get('RANK', '0') == '0':
-            print(stopped, file=sys.stderr, flush=True)
+            tell(stopped)
         raise SystemExit(stopped.status) from stopped
 
 

@@ -67,7 +67,7 @@ def test_user_errors_become_lines_and_status_2(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail(args: object) -> int:
-        raise UserError('first\nsecond')
+        raise UserError('first', 'second')
 
     monkeypatch.setattr(options, 'run', fail)
     assert cli.main(['options']) == 2

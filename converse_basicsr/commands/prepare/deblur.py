@@ -3,6 +3,7 @@
 import argparse
 
 from converse_basicsr.commands.arguments import add_clean_images, job_options
+from converse_basicsr.messages import say
 from converse_basicsr.prepare.ground_truth import prepare_deblur
 from converse_basicsr.prepare.summary import summary
 
@@ -31,5 +32,5 @@ def run(args: argparse.Namespace) -> int:
     prepared = prepare_deblur(
         args.input, args.output, gray=args.gray, crop=args.crop, step=args.step, **job_options(args)
     )
-    print(summary(prepared))
+    say(*summary(prepared))
     return 0

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from converse_basicsr.commands.arguments import add_job_options, add_scale, job_options
+from converse_basicsr.messages import say
 from converse_basicsr.prepare.demo import prepare_demo
 from converse_basicsr.prepare.summary import summary
 
@@ -34,5 +35,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prepare the demonstration data set and print what was made."""
-    print(summary(prepare_demo(args.output, scales=args.scale, **job_options(args))))
+    say(*summary(prepare_demo(args.output, scales=args.scale, **job_options(args))))
     return 0

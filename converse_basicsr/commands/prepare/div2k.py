@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from converse_basicsr.commands.arguments import add_grid, add_job_options, add_scale, job_options
+from converse_basicsr.messages import say
 from converse_basicsr.prepare.div2k import URL, prepare_div2k
 from converse_basicsr.prepare.summary import summary
 
@@ -40,5 +41,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prepare DIV2K and print what was made."""
     prepared = prepare_div2k(args.root, scales=args.scale, crop=args.crop, step=args.step, **job_options(args))
-    print(summary(prepared))
+    say(*summary(prepared))
     return 0

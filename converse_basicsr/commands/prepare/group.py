@@ -2,10 +2,10 @@
 
 import argparse
 import importlib
-import sys
 
 from converse_basicsr.commands.arguments import INTERRUPTED
 from converse_basicsr.commands.subcommands import add_commands
+from converse_basicsr.messages import tell
 
 SUMMARY = 'turn folders of images into the training and test sets that the option files name'
 EXAMPLES = """\
@@ -48,5 +48,5 @@ def run(args: argparse.Namespace) -> int:
         return status
     except KeyboardInterrupt as interruption:
         if str(interruption):  # the work had begun, and says what it keeps
-            print(f'\n{interruption}', file=sys.stderr)
+            tell('', interruption)
         return INTERRUPTED

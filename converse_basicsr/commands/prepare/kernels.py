@@ -5,6 +5,7 @@ from pathlib import Path
 
 from converse_basicsr.commands.arguments import positive_int
 from converse_basicsr.data.kernel_kinds import SYNTHETIC_KINDS
+from converse_basicsr.messages import say
 from converse_basicsr.prepare.kernel_bank import prepare_kernel_bank
 from converse_basicsr.prepare.summary import summary
 
@@ -64,5 +65,5 @@ def run(args: argparse.Namespace) -> int:
     prepared = prepare_kernel_bank(
         args.output, number=args.number, size=args.size, kinds=args.kinds, seed=args.seed, overwrite=args.overwrite
     )
-    print(summary(prepared))
+    say(*summary(prepared))
     return 0

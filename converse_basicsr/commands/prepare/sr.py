@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from converse_basicsr.commands.arguments import add_grid, add_input, add_job_options, add_scale, job_options
+from converse_basicsr.messages import say
 from converse_basicsr.prepare.sr import prepare_sr
 from converse_basicsr.prepare.summary import summary
 
@@ -39,5 +40,5 @@ def run(args: argparse.Namespace) -> int:
     prepared = prepare_sr(
         args.input, args.output, scales=args.scale, crop=args.crop, step=args.step, **job_options(args)
     )
-    print(summary(prepared))
+    say(*summary(prepared))
     return 0

@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from converse_basicsr.commands.arguments import add_input, add_job_options, add_scale, job_options
+from converse_basicsr.messages import say
 from converse_basicsr.prepare.summary import summary
 from converse_basicsr.prepare.testset import prepare_testset
 
@@ -36,5 +37,5 @@ def run(args: argparse.Namespace) -> int:
     """Prepare the test set, one scale after the other, and print what was made for each."""
     for scale in sorted(set(args.scale)):
         for prepared in prepare_testset(args.input, args.output, scales=(scale,), **job_options(args)):
-            print(summary(prepared))
+            say(*summary(prepared))
     return 0

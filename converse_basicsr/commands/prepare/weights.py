@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 
 from converse_basicsr.checkpoints.released import MODEL_ZOO, WEIGHTS
+from converse_basicsr.messages import say
 from converse_basicsr.prepare.weights import prepare_weights, require_known
 
 SUMMARY = "get the weights released by the papers' authors, checked by SHA-256"
@@ -31,5 +32,5 @@ def run(args: argparse.Namespace) -> int:
     for name in args.files or WEIGHTS:
         for fetched in prepare_weights([name], args.output, input=args.input):
             size = f'{fetched.path.stat().st_size / 2**20:.1f} MiB' if fetched.is_new else 'there already'
-            print(f'{fetched.path}: {size}, checked')
+            say(f'{fetched.path}: {size}, checked')
     return 0

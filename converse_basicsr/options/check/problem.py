@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from converse_basicsr.options.file import OptionFile, printable
+from converse_basicsr.messages import printable
+from converse_basicsr.options.file import OptionFile
 
 
 class Problem(NamedTuple):

@@ -1,9 +1,9 @@
 """Refuse options that cannot work, with all problems at once, and print notes on what a user may not expect."""
 
-import sys
 from collections.abc import Iterable
 
 from converse_basicsr.errors import UserError
+from converse_basicsr.messages import tell
 from converse_basicsr.options.check.consistency import device_problems, run_problems
 from converse_basicsr.options.check.data_sets import absence_problems, content_findings
 from converse_basicsr.options.check.problem import Problem
@@ -53,7 +53,7 @@ def require_runnable(option_file: OptionFile, *, is_train: bool, build_networks:
     if findings.problems and not build_networks:
         findings = network_findings(options, networks, build=True)
     for note in [*notes, *findings.notes]:
-        print(f'note: {note.line(option_file)}', file=sys.stderr, flush=True)
+        tell(f'note: {note.line(option_file)}')
     _refuse(option_file, [*problems, *findings.problems])
 
 
@@ -98,7 +98,7 @@ def _networks(option_file: OptionFile, *, is_train: bool, at_fault: Iterable[tup
 def _refuse(option_file: OptionFile, problems: list[Problem]) -> None:
     if problems:
         problems.sort(key=lambda problem: option_file.line(*problem.keys))
-        raise UserError('\n'.join(dict.fromkeys(problem.line(option_file) for problem in problems)))
+        raise UserError(*dict.fromkeys(problem.line(option_file) for problem in problems))
 
 
 def _skip(option_file: OptionFile, absent: set[str]) -> None:
@@ -106,5 +106,5 @@ def _skip(option_file: OptionFile, absent: set[str]) -> None:
     datasets = option_file.options['datasets']
     for name in absent:
         problem = dataset_problems(option_file, name)[0]
-        print(f'skipping test set {datasets[name].get("name", name)}: {problem}', file=sys.stderr, flush=True)
+        tell(f'skipping test set {datasets[name].get("name", name)}: {problem}')
         del datasets[name]
