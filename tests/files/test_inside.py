@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from converse_basicsr.files import inside
 
 HARMFUL = [
-    '', ' ', '.', '..', '../a', 'a/../b', 'a/..', '/a', '//host/share', '\\\\host\\share', 'C:a', 'C:/a', 'a\\b', 'a//b',
+    '', ' ', '.', '..', '../a',
+    'a/../b', 'a/..', '/a', '//host/share', '\\\\host\\share', 'C:a', 'C:/a', 'a\\b', 'a//b',
     './a', 'a/', 'a\nb', 'a\0b', '\x1b[2J', '\u202egnp.exe', 'nul', 'con.txt', 'a/COM1', None, 5, ['a'], b'a', {},
 ]  # fmt: skip
 
