@@ -4,6 +4,7 @@ File names, keys of checkpoints and values of option files come from strangers. 
 among them would reach the terminal, and a line break would forge a line of ours.
 """
 
+import contextlib
 import sys
 
 
@@ -25,5 +26,6 @@ def say(*lines: object) -> None:
 
 def tell(*lines: object) -> None:
     """Print lines about the work, such as notes and errors, to standard error, each by :func:`printable`."""
-    for line in lines:
-        print(printable(line), file=sys.stderr, flush=True)
+    with contextlib.suppress(OSError):  # a terminal that was closed must not end the work
+        for line in lines:
+            print(printable(line), file=sys.stderr, flush=True)

@@ -21,7 +21,8 @@ def writing(path: Path, *, durable: bool = True, replace: bool = True) -> Iterat
     """Open a file that takes the name ``path`` when the body has succeeded; after an error it is removed.
 
     Args:
-        path: The file; its folder must exist. Where it is a symbolic link, the file behind it is written.
+        path: The file; its folder must exist. Where it is a symbolic link, the file behind it is written. A device
+            such as ``/dev/stdout``, or a pipe, is written as it is.
         durable: Wait until content and name would survive a power failure.
         replace: Replace a file of that name; without it such a file is an error.
 
@@ -32,6 +33,10 @@ def writing(path: Path, *, durable: bool = True, replace: bool = True) -> Iterat
         FileExistsError: If there is such a file and ``replace`` is false; it is kept.
         OSError: If it cannot be written; an older file of that name is kept.
     """
+    if replace and _is_device(path):
+        with open(path, 'wb') as file:
+            yield file
+        return
     path = Path(os.path.realpath(path)) if replace and path.is_symlink() else path
     temporary = path.with_name(_unfinished_name(path.name))
     try:
@@ -43,7 +48,7 @@ def writing(path: Path, *, durable: bool = True, replace: bool = True) -> Iterat
         if replace:
             os.replace(temporary, path)
         else:
-            _take_free_name(temporary, path)
+            take_free_name(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()
@@ -77,6 +82,17 @@ def append(path: Path, text: str) -> None:
         os.fsync(file.fileno())
 
 
+def move(path: Path, target: Path) -> None:
+    """Rename a file or a folder within a file system; a file of the new name is replaced.
+
+    Raises:
+        OSError: If it cannot be renamed; both are kept.
+    """
+    os.replace(path, target)
+    sync_folder(target.parent)
+    sync_folder(path.parent)
+
+
 def unfinished(folder: Path) -> list[tuple[Path, str]]:
     """Find the unfinished files that kills left in a folder, each with the name that it would have got."""
     found = []
@@ -97,17 +113,27 @@ def sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-def _take_free_name(temporary: Path, path: Path) -> None:
-    """Rename a file to a name that must be free."""
+def take_free_name(temporary: Path, path: Path) -> None:
+    """Rename a file to a name that must be free.
+
+    Raises:
+        FileExistsError: If it is not.
+    """
     try:
         os.link(temporary, path)  # fails where the name is taken, which a rename does not
-    except FileExistsError:
-        raise
+    except FileExistsError as error:
+        raise FileExistsError(error.errno, error.strerror, str(path)) from None
     except OSError:  # a file system without hard links
         os.close(os.open(path, os.O_CREAT | os.O_EXCL))
         os.replace(temporary, path)
     else:
         temporary.unlink()
+
+
+def _is_device(path: Path) -> bool:
+    """Say whether a path leads to what must not be replaced by a file."""
+    is_stream = str(path.absolute().parent) in ('/dev', '/dev/fd', '/proc/self/fd')  # perhaps redirected to a file
+    return is_stream or (path.exists() and not path.is_file() and not path.is_dir())
 
 
 def _unfinished_name(name: str) -> str:

@@ -3,7 +3,8 @@
 import os
 import struct
 from dataclasses import dataclass
-from pathlib import Path
+
+from converse_basicsr.files import pnm, reading
 
 _PNG_SIGNATURE = b'\x89PNG\r\n\x1a\n'
 _PNG_END = b'IEND\xaeB`\x82'
@@ -14,6 +15,8 @@ _PILLOW_COLOURS = {'1': 'grey', 'L': 'grey', 'LA': 'grey and alpha', 'RGBA': 'co
 
 MAX_PIXELS = 2**30
 """OpenCV reads no larger image."""
+MAX_BYTES = 2**28
+"""Size of a file that is decoded to learn the size of its image."""
 
 
 @dataclass(frozen=True)
@@ -37,16 +40,17 @@ def read_header(path: str | os.PathLike[str]) -> ImageHeader:
     """Read an image file's header; decode the file only if its end is not what its format ends with.
 
     Raises:
-        ValueError: If it is empty, truncated, too large or no image: a phrase to follow its name.
+        ValueError: If it is empty, truncated, too large, no image, or a map that OpenCV reads too dark: a phrase to
+            follow its name.
         OSError: If it cannot be read.
     """
-    size = os.path.getsize(path)
+    size = reading.require_file(path)
     if size == 0:
         raise ValueError('is empty')
     with open(path, 'rb') as file:
-        start = file.read(32)
+        start = file.read(1024)
         file.seek(max(0, size - 64))
-        end = file.read()
+        end = file.read(64)
     if start.startswith(_PNG_SIGNATURE) and start[12:16] == b'IHDR' and len(start) >= 26:
         width, height = struct.unpack('>II', start[16:24])
         header = ImageHeader(height, width, start[24], _PNG_COLOURS.get(start[25], 'colour'))
@@ -56,6 +60,8 @@ def read_header(path: str | os.PathLike[str]) -> ImageHeader:
         is_whole = not start.startswith(_JPEG_SIGNATURE) or _JPEG_END in end
     if header.height * header.width > MAX_PIXELS:
         raise ValueError(f'claims to be {header.height} x {header.width} pixels, more than OpenCV reads')
+    if pnm.white(start) not in (None, 255, 65535):
+        raise ValueError(f'has the white {pnm.white(start)}, which BasicSR takes for 255 or 65535: convert it to PNG')
     if not is_whole:
         _decode(path)
     return header
@@ -80,7 +86,7 @@ def _read_with_opencv(path: str | os.PathLike[str]) -> ImageHeader:
     import numpy as np
 
     try:
-        image = cv2.imdecode(np.frombuffer(Path(path).read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+        image = cv2.imdecode(np.frombuffer(reading.read_bytes(path, MAX_BYTES), np.uint8), cv2.IMREAD_COLOR)
     except cv2.error:
         image = None
     if image is None:

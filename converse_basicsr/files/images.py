@@ -1,30 +1,26 @@
 """Find the images of a folder, read them as 8-bit arrays and give them names that are safe as LMDB keys."""
 
 import hashlib
-import io
 import re
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image
 
 from converse_basicsr.errors import UserError
+from converse_basicsr.files import decoding
+from converse_basicsr.files.decoding import BadImage
 
 IMAGE_SUFFIXES = frozenset({'.bmp', '.jpeg', '.jpg', '.pgm', '.png', '.ppm', '.tif', '.tiff', '.webp'})
 
 GREY = 'grey'
 WAS_16_BIT = '16-bit'
 HAD_OPAQUE_ALPHA = 'opaque alpha channel'
+HAD_MORE_IMAGES = 'further images in the file left out'
 
 PNG_COMPRESSION = 1
 """BasicSR's level for LMDBs: level 9 takes several times as long and saves little."""
-
-
-class BadImage(Exception):
-    """The image cannot be used. The text, a phrase to follow its name, says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +62,8 @@ def find_images(folder: Path) -> tuple[list[Path], list[str]]:
         subfolders = [entry.name for entry in entries if entry.is_dir()]
         hint = f'; sub-folders are not searched, give one of them: {", ".join(subfolders[:5])}' if subfolders else ''
         raise UserError(f'{folder} holds no image ({" ".join(sorted(IMAGE_SUFFIXES))}){hint}')
-    return images, [entry.name for entry in entries if entry.is_file() and entry not in set(images)]
+    known = set(images)
+    return images, [entry.name for entry in entries if entry not in known and entry.is_file()]
 
 
 def safe_key(stem: str) -> str:
@@ -128,84 +125,36 @@ def list_sources(folder: Path, *, lmdb_keys: bool) -> tuple[list[Source], list[s
 def read_image(path: Path) -> tuple[np.ndarray, list[str]]:
     """Read an image as 8-bit BGR or grey, without changing what it shows.
 
-    16-bit values v become round(v / 257); an alpha channel is dropped where it is opaque everywhere; EXIF rotation is
-    not applied. The returned notes say what was done.
+    16-bit values v become round(v / 257); an alpha channel is dropped where it is opaque everywhere; of the photographs
+    of a camera's MPO file the first is taken; EXIF rotation is not applied. The returned notes say what was done.
 
     Args:
         path: File to read.
 
     Returns:
         The image as uint8 ``(H, W, 3)`` in BGR order, or ``(H, W)`` for grey, and notes out of :data:`GREY`,
-        :data:`WAS_16_BIT`, :data:`HAD_OPAQUE_ALPHA`.
+        :data:`WAS_16_BIT`, :data:`HAD_OPAQUE_ALPHA`, :data:`HAD_MORE_IMAGES`.
 
     Raises:
-        BadImage: If it is empty, damaged, truncated, CMYK, transparent, or neither 8 nor 16 bits deep.
+        BadImage: If it is empty, damaged, truncated, CMYK, transparent, several images, or neither 8 nor 16 bits deep.
     """
-    data = path.read_bytes()
-    check_file(data)
-    image = decode(data)
-    notes = []
-    if image.dtype == np.uint16:
-        notes.append(WAS_16_BIT)
-    elif image.dtype != np.uint8:
-        raise BadImage(f'holds {image.dtype} values: convert it to 8 bits')
-    if image.ndim == 3 and image.shape[2] == 4:
-        if (image[:, :, 3] != np.iinfo(image.dtype).max).any():
+    decoded = decoding.read(path)
+    image, alpha, notes = decoded.pixels, decoded.alpha, []
+    if decoded.frames > 1:
+        if decoded.file_format != 'MPO':
+            raise BadImage(f'holds {decoded.frames} images: save the one you want by itself')
+        notes.append(HAD_MORE_IMAGES)
+    if alpha is not None:
+        if (alpha != np.iinfo(alpha.dtype).max).any():
             raise BadImage('has transparent pixels: put it on a background or remove its alpha channel')
         notes.append(HAD_OPAQUE_ALPHA)
-        image = image[:, :, :3]
-    if image.ndim == 3 and image.shape[2] == 1:
-        image = image[:, :, 0]
-    if image.ndim == 2:
-        notes.append(GREY)
-    elif image.shape[2] != 3:
-        raise BadImage(f'has {image.shape[2]} channels: convert it to RGB or grey')
     if image.dtype == np.uint16:
+        notes.append(WAS_16_BIT)
         image = ((image.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    if image.shape[2] == 1:
+        notes.append(GREY)
+        image = image[..., 0]
     return np.ascontiguousarray(image), notes
-
-
-def check_file(data: bytes) -> None:
-    """Find what OpenCV lets pass: it decodes CMYK without a colour profile and fills what a truncated JPEG lacks.
-
-    Raises:
-        BadImage: If the file is empty, damaged, truncated, too large or CMYK.
-    """
-    if not data:
-        raise BadImage('is empty')
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter('ignore')  # odd metadata and large images are no reason to refuse
-            with Image.open(io.BytesIO(data)) as image:
-                mode = image.mode
-                if image.format == 'PNG':
-                    image.verify()  # every chunk's checksum, without decoding
-                else:
-                    image.load()
-    except Image.DecompressionBombError as error:
-        raise BadImage('is too large to be opened safely: cut it into parts') from error
-    except Exception as error:  # Pillow's decoders raise almost every class on damaged data
-        raise BadImage(f'is damaged: {error}') from error
-    if mode == 'CMYK':
-        raise BadImage('is CMYK, whose colours depend on a printing profile: convert it to RGB')
-
-
-def decode(data: bytes) -> np.ndarray:
-    """Decode a file's bytes by OpenCV, depth and channels as they are; cv2.imread fails on some names on Windows.
-
-    Returns:
-        The image ``(H, W)``, or ``(H, W, C)`` in BGR(A) order.
-
-    Raises:
-        BadImage: If OpenCV cannot decode it.
-    """
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error as error:
-        raise BadImage(f'cannot be decoded by OpenCV: {error.err}') from error
-    if image is None:
-        raise BadImage('cannot be decoded by OpenCV: save it anew, as PNG')
-    return image
 
 
 def encode_png(image: np.ndarray, compression: int = PNG_COMPRESSION) -> bytes:

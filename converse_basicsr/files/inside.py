@@ -1,5 +1,6 @@
 """The one guard of paths: a name that a file of a stranger gives never leads out of the folder it belongs to."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -62,6 +63,12 @@ def remove(folder: Path, name: object) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
+
+
+def remove_empty(folder: Path) -> None:
+    """Remove a folder that holds nothing; one that holds something, or cannot be removed, stays."""
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 def same_file(first: Path, second: Path) -> bool:

@@ -1,9 +1,12 @@
 """Find and read blur kernels that are stored as ``.npy`` files."""
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+
+from converse_basicsr.files.reading import MAX_ARRAY_BYTES, Unreadable, read_bytes
 
 
 def list_kernels(paths: Sequence[str | Path]) -> list[Path]:
@@ -28,9 +31,18 @@ def read_kernel(path: str | Path) -> np.ndarray:
         The kernel, float64, (kh, kw), with sum 1.
 
     Raises:
-        ValueError: If it is no two-dimensional, odd-sized array of finite numbers with a positive sum.
+        ValueError: If it is no file that can be read, or no two-dimensional, odd-sized array of finite numbers with a
+            positive sum.
     """
-    return normalise(np.load(path, allow_pickle=False), f'kernel {path}')
+    try:
+        data = read_bytes(path, MAX_ARRAY_BYTES)
+    except Unreadable as error:
+        raise ValueError(f'kernel {path} {error}') from None
+    try:
+        kernel = np.lib.format.read_array(io.BytesIO(data), allow_pickle=False)
+    except Exception as error:  # its reader of headers raises SyntaxError, TokenError, OverflowError and others
+        raise ValueError(f'kernel {path} is no .npy file of numbers ({error})') from None
+    return normalise(kernel, f'kernel {path}')
 
 
 def normalise(kernel: np.ndarray, name: str = 'kernel') -> np.ndarray:
@@ -46,9 +58,13 @@ def normalise(kernel: np.ndarray, name: str = 'kernel') -> np.ndarray:
     Raises:
         ValueError: If it is no two-dimensional, odd-sized array of finite numbers with a positive sum.
     """
-    kernel = kernel.astype(np.float64)
+    if kernel.dtype.kind not in 'biuf':
+        raise ValueError(f'{name} must hold real numbers, got {kernel.dtype}')
+    with np.errstate(over='ignore', invalid='ignore'):
+        kernel = kernel.astype(np.float64)
+        total = kernel.sum()
     if kernel.ndim != 2 or any(size % 2 == 0 for size in kernel.shape):
         raise ValueError(f'{name} must be a matrix with odd sides, got the shape {kernel.shape}')
-    if not np.isfinite(kernel).all() or kernel.sum() <= 0:
+    if not np.isfinite(kernel).all() or not 0 < total < np.inf:
         raise ValueError(f'{name} must hold finite numbers with a positive sum')
-    return kernel / kernel.sum()
+    return kernel / total

@@ -1,16 +1,20 @@
 """Write LMDBs in BasicSR's format, and check them.
 
-An LMDB is a folder ``NAME.lmdb`` with ``data.mdb``, ``lock.mdb`` and ``meta_info.txt``. A key is an image's name
-without extension, its value the encoded PNG; :mod:`~converse_basicsr.files.meta_info` is the list of them.
+An LMDB is a folder ``NAME.lmdb`` with ``data.mdb`` and ``meta_info.txt``. A key is an image's name without extension,
+its value the encoded PNG; :mod:`~converse_basicsr.files.meta_info` is the list of them.
 """
 
+import io
 import re
-from collections.abc import Mapping
+import struct
+import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import lmdb
 
-from converse_basicsr.files import meta_info
+from converse_basicsr.files import inside, lmdb_pages, meta_info
 
 MAX_KEY_LENGTH = 511
 """LMDB's own limit, in bytes."""
@@ -18,7 +22,15 @@ MAX_KEY_LENGTH = 511
 INITIAL_MAP_SIZE = 64 * 2**20
 """Bytes. The map grows as needed: a generous one fails where the address space is limited, as in batch systems."""
 
+DATA, LOCK = 'data.mdb', 'lock.mdb'
+"""LMDB's own files. Locks are made by other programs only: ours have one writer, and readers that need none."""
+
+VALUES_READ = 100
+"""Number of values whose beginning :func:`check_lmdb` reads, evenly spaced; the places of all are checked."""
+
 _KEY = re.compile(r'[\x21-\x7e]+')
+_PNG = b'\x89PNG\r\n\x1a\n'
+_MAX_VALUE = 2**28
 
 Shape = tuple[int, int, int]
 
@@ -34,10 +46,11 @@ class LmdbWriter:
         path: Folder of the database, ending in ``.lmdb``; created where missing.
         compression: PNG level to state in ``meta_info.txt``.
         committed: Keys and shapes that an earlier writer committed and that are to stay; every other key found in the
-            database is dropped by ``finish``.
+            database is dropped. Without any, a new database takes the place of one that is there.
 
     Raises:
-        ValueError: If ``path`` does not end in ``.lmdb``.
+        ValueError: If ``path`` does not end in ``.lmdb``, or does not hold what was committed.
+        lmdb.Error: If the database cannot be made.
 
     Example:
         >>> import tempfile
@@ -58,12 +71,21 @@ class LmdbWriter:
         self.compression = compression
         self._shapes: dict[str, Shape] = dict(committed or {})
         self._pending: dict[str, bytes] = {}
-        self._environment = lmdb.open(str(path), map_size=INITIAL_MAP_SIZE)
-        with self._environment.begin() as transaction:
-            missing = [key for key in self._shapes if transaction.get(key.encode('ascii')) is None]
+        inside.remove(path, meta_info.FILE_NAME)
+        if self._shapes:
+            self._require_committed()
+        else:
+            inside.remove(path, DATA)  # perhaps only begun
+        inside.remove(path, LOCK)  # of an earlier version, which may be damaged
+        self._environment = lmdb.open(str(path), map_size=INITIAL_MAP_SIZE, lock=False)
+
+    def _require_committed(self) -> None:
+        """Refuse a database that LMDB cannot go on writing, or that lacks what was committed."""
+        held = _values(self.path)
+        missing = [key for key in self._shapes if key.encode('ascii', 'backslashreplace') not in held]
         if missing:
-            self.close()
-            raise ValueError(f'committed must be keys of {path}, got {missing[0]!r} ({len(missing)} are missing)')
+            raise ValueError(f'committed must be keys of {self.path}, got {missing[0]!r} ({len(missing)} are missing)')
+        lmdb_pages.check_for_writing(self.path / DATA)
 
     def put(self, key: str, value: bytes, shape: Shape) -> None:
         """Collect an image for the next :meth:`commit`.
@@ -117,8 +139,8 @@ class LmdbWriter:
         meta_info.write(
             self.path, (meta_info.Entry(key, *shape, self.compression) for key, shape in self._shapes.items())
         )
-        problems = _compare(self._environment, self.path)
         self.close()
+        problems = _compare(_values(self.path), self.path)[1]
         if problems:
             raise ValueError(f'the finished database must hold what was put, got: {"; ".join(problems)}')
 
@@ -158,35 +180,73 @@ def check_lmdb(path: Path) -> list[str]:
         return ['does not end in .lmdb: BasicSR insists on it']
     if not path.is_dir():
         return ['does not exist']
-    absent = [name for name in ('data.mdb', meta_info.FILE_NAME) if not (path / name).is_file()]
+    absent = [name for name in (DATA, meta_info.FILE_NAME) if not (path / name).is_file()]
     if absent:
         return [f'lacks {name}: the database was not finished, prepare it again' for name in absent]
     try:
-        environment = lmdb.open(str(path), readonly=True, lock=False, readahead=False, create=False)
-    except lmdb.Error as error:
-        return [f'cannot be opened: {error}']
+        held = _values(path)
+        entries, problems = _compare(held, path)
+        return problems or _sample(held, entries, path)
+    except lmdb_pages.DamagedLmdb as error:
+        return [str(error)]
+    except OSError as error:
+        return [f'cannot be read: {error.strerror or error}']
+
+
+def _values(path: Path) -> dict[bytes, lmdb_pages.Value]:
     try:
-        return _compare(environment, path)
-    finally:
-        environment.close()
+        with (path / DATA).open('rb') as file:
+            return lmdb_pages.values(file)
+    except FileNotFoundError:
+        return {}
 
 
-def _compare(environment: lmdb.Environment, path: Path) -> list[str]:
-    # Reading beyond the end of a truncated file is a bus error, which no Python code can catch: look at the size first.
-    expected = (environment.info()['last_pgno'] + 1) * environment.stat()['psize']
-    size = (path / 'data.mdb').stat().st_size
-    if size < expected:
-        return [f'has a truncated data.mdb: {size} of {expected} bytes']
-    with environment.begin() as transaction:
-        held = {key.decode('ascii', 'backslashreplace') for key in transaction.cursor().iternext(values=False)}
+def _compare(held: Mapping[bytes, lmdb_pages.Value], path: Path) -> tuple[list[meta_info.Entry], list[str]]:
+    """Compare the keys of a database with the list of its images, which is returned with the problems."""
+    keys = {key.decode('ascii', 'backslashreplace') for key in held}
     entries, problems = meta_info.survey(path)
     listed = {entry.key for entry in entries}
     if not listed and not problems:
         problems.append(f'is empty: no image in {meta_info.FILE_NAME}')
     for names, text in (
-        (listed - held, f'lacks images that {meta_info.FILE_NAME} lists'),
-        (held - listed, f'holds images that {meta_info.FILE_NAME} does not list'),
+        (listed - keys, f'lacks images that {meta_info.FILE_NAME} lists'),
+        (keys - listed, f'holds images that {meta_info.FILE_NAME} does not list'),
     ):
         if names:
-            problems.append(f'{text}: {len(names)} of {len(listed | held)}, the first is {min(names)}')
-    return problems
+            problems.append(f'{text}: {len(names)} of {len(listed | keys)}, the first is {min(names)}')
+    return entries, problems
+
+
+def _sample(held: Mapping[bytes, lmdb_pages.Value], entries: Sequence[meta_info.Entry], path: Path) -> list[str]:
+    """Look at some of the images: whether they are images, of the sizes that are listed."""
+    step = max(1.0, len(entries) / VALUES_READ)
+    with (path / DATA).open('rb') as file:
+        for entry in (entries[int(index * step)] for index in range(min(len(entries), VALUES_READ))):
+            size = _image_size(file, held[entry.key.encode('ascii')])
+            if size is None:
+                return [f'holds what is no image: {entry.key}']
+            if size != (entry.height, entry.width):
+                return [
+                    f'holds an image of another size than {meta_info.FILE_NAME} says: {entry.key} has '
+                    f'{size[0]} x {size[1]} pixels, not {entry.height} x {entry.width}'
+                ]
+    return []
+
+
+def _image_size(file: BinaryIO, value: lmdb_pages.Value) -> tuple[int, int] | None:
+    """Return height and width of an encoded image; None where it is no image."""
+    file.seek(value.offset)
+    begin = file.read(min(value.size, 24))
+    if begin.startswith(_PNG):
+        return struct.unpack('>II', begin[16:24])[::-1] if len(begin) == 24 else None
+    if value.size > _MAX_VALUE:
+        return None
+    from PIL import Image
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            with Image.open(io.BytesIO(begin + file.read(value.size - len(begin)))) as image:
+                return image.height, image.width
+    except Exception:  # Pillow's readers raise almost every class
+        return None

@@ -87,7 +87,7 @@ class Lock:
     gives one every :data:`BEAT` seconds.
 
     Args:
-        path: The lock file; its folder must exist.
+        path: The lock file. A folder that is made for it is removed by :meth:`release` if it is still empty.
         work: What the holder works on, for messages: ``'the run demo'``.
     """
 
@@ -96,6 +96,9 @@ class Lock:
         self._own: Owner | None = None
         self._end = threading.Event()
         self._thread: threading.Thread | None = None
+        self._made_folder = False
+        self._last_beat = 0.0
+        self._slept = False
 
     def acquire(self, *, wait: float = 0.0, tell: Callable[[str], None] = lambda line: None) -> None:
         """Take the lock.
@@ -109,6 +112,7 @@ class Lock:
             OSError: If the file cannot be written.
         """
         deadline, told = time.monotonic() + wait, False
+        self._make_folder()
         while (holder := self._try()) is not None:
             if _is_here(holder) or time.monotonic() >= deadline:
                 remedy = 'wait for it, or stop it first'
@@ -120,22 +124,33 @@ class Lock:
                 told = True
             time.sleep(min(1.0, BEAT / 3))
         self._end.clear()
+        self._last_beat, self._slept = time.time(), False
         self._thread = threading.Thread(target=self._beat, name=f'lock {self.path.name}', daemon=True)
         self._thread.start()
 
     def require_held(self) -> None:
         """Refuse to go on where another process has taken over, because this one seemed dead (a suspended machine).
 
+        A lock file that somebody has deleted is made anew.
+
         Raises:
-            UserError: If it has.
+            UserError: If another process has taken over, or may have.
         """
         try:
-            owner = Owner.parse(self.path.read_text(encoding='utf-8'))
-        except OSError:
+            owner = Owner.parse(self.path.read_text(encoding='utf-8', errors='replace'))
+        except FileNotFoundError:
             owner = None
-        if owner is None or self._own is None or owner.token != self._own.token:
-            by = f'by {owner}' if owner else f'or {self.path} was deleted'
-            raise UserError(f'{self.work} was taken over {by}: this process stops, and has written nothing since')
+        except OSError:
+            return  # the file system is away for a moment: whatever is written next says so
+        if owner is not None and self._own is not None and owner.token == self._own.token:
+            return
+        if owner is None and self._own is not None and not self._has_slept():
+            self._make_folder()
+            owner = self._try()
+            if owner is None:
+                return
+        by = f' by {owner}' if owner else ' while this machine slept'
+        raise UserError(f'{self.work} was taken over{by}: this process stops, and saves nothing')
 
     def release(self) -> None:
         """Give the lock back; a lock that another process has taken over stays."""
@@ -145,10 +160,20 @@ class Lock:
         if self._thread is not None:
             self._thread.join()
         own, self._own = self._own, None
-        with contextlib.suppress(OSError), _opened(self.path) as (file, _):
-            owner = Owner.parse(file.read())
-            if owner is not None and owner.token == own.token:
-                _unlink_open(self.path, file)
+        with contextlib.suppress(OSError):
+            self.path.stat()  # opening would make it anew
+            with _opened(self.path) as (file, _):
+                owner = Owner.parse(file.read())
+                if owner is not None and owner.token == own.token:
+                    _unlink_open(self.path, file)
+        if self._made_folder:
+            with contextlib.suppress(OSError):  # most often it is not empty
+                self.path.parent.rmdir()
+
+    def _make_folder(self) -> None:
+        if not self.path.parent.is_dir():
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._made_folder = True
 
     def _try(self) -> Owner | None:
         """Take the lock, or return who holds it."""
@@ -172,9 +197,16 @@ class Lock:
 
     def _beat(self) -> None:
         while not self._end.wait(BEAT):
+            self._has_slept()
+            self._last_beat = time.time()
             # Where the file is gone, or the file system for a moment, require_held says so at the next save.
             with contextlib.suppress(OSError):
                 os.utime(self.path)
+
+    def _has_slept(self) -> bool:
+        """Say whether this process ever paused for so long that another one may have come and gone."""
+        self._slept = self._slept or time.time() - self._last_beat > LOST
+        return self._slept
 
 
 @contextlib.contextmanager
@@ -200,6 +232,13 @@ def _is_here(owner: Owner) -> bool:
 def _is_alive(owner: Owner, path: Path) -> bool:
     if _is_here(owner):
         return _started(owner.pid) == owner.started
+    if os.name == 'posix' and not owner.boot and not _boot() and owner.host == socket.gethostname():
+        try:
+            os.kill(owner.pid, 0)  # asks whether there is one of that number
+        except ProcessLookupError:
+            return False
+        except OSError:
+            pass
     return _age(path) < LOST
 
 

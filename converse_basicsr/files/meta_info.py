@@ -7,14 +7,20 @@ the PNG compression level. BasicSR finds the images of an LMDB by this file alon
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from converse_basicsr.files import atomic
+from converse_basicsr.files.reading import MAX_LIST_BYTES, Unreadable, require_file
 
 FILE_NAME = 'meta_info.txt'
 
+MAX_LINE = 600
+"""Characters; the longest key of an LMDB has 511."""
+
 # BasicSR cuts a key at the first dot.
-_LINE = re.compile(r'(?P<key>[^.]+)\.png \((?P<height>\d+),(?P<width>\d+),(?P<channels>\d+)\) (?P<level>\d+)', re.ASCII)
+_LINE = re.compile(
+    r'(?P<key>[^.]+)\.png \((?P<height>\d{1,9}),(?P<width>\d{1,9}),(?P<channels>\d{1,9})\) (?P<level>\d{1,9})', re.ASCII
+)
 
 
 class Entry(NamedTuple):
@@ -68,24 +74,34 @@ def survey(folder: Path) -> tuple[list[Entry], list[str]]:
         folder: The LMDB folder.
 
     Returns:
-        The images, each once, and the problems: phrases to follow the folder's name.
+        The images, each once, and the problems: phrases to follow the folder's name, at most one of each kind.
 
     Raises:
         OSError: If the file cannot be read.
     """
+    try:
+        require_file(folder / FILE_NAME, MAX_LIST_BYTES)
+    except Unreadable as error:
+        return [], [f'has a {FILE_NAME} that {error}']
     found: dict[str, Entry] = {}
-    problems = []
+    problems: dict[str, list[Any]] = {}
     with (folder / FILE_NAME).open(encoding='utf-8', errors='backslashreplace') as file:
-        for number, line in enumerate(file, start=1):
+        for number, line in enumerate(iter(lambda: file.readline(MAX_LINE), ''), start=1):
             match = _LINE.fullmatch(line.rstrip('\n'))
             if match is None:
-                problems.append(f'has a malformed line {number} in {FILE_NAME}: {line.rstrip()!r}')
+                text = f'has a malformed line {number} in {FILE_NAME}: {line.rstrip()!r:.200}'
             elif match['key'] in found:
-                problems.append(f'lists {match["key"]} twice in {FILE_NAME}')
+                text = f'lists {match["key"]} twice in {FILE_NAME}'
             else:
                 size = (int(match[name]) for name in ('height', 'width', 'channels', 'level'))
                 found[match['key']] = Entry(match['key'], *size)
-    return list(found.values()), problems
+                continue
+            problems.setdefault(text.split()[0], [text, 0])[1] += 1
+            if len(line) == MAX_LINE:
+                break  # no list; the rest may be one line without end
+    return list(found.values()), [
+        text + (f' and {count - 1} more' if count > 1 else '') for text, count in problems.values()
+    ]
 
 
 def write(folder: Path, images: Iterable[Entry]) -> None:

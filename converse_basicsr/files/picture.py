@@ -1,20 +1,16 @@
 """Images of any common kind, read and written without losing depth, transparency, orientation or colour profile."""
 
-import io
 import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from converse_basicsr.errors import UserError
-from converse_basicsr.files import atomic
-from converse_basicsr.files.images import BadImage, check_file, decode, encode_png
-
-ORIENTATION = 0x0112
-"""EXIF tag: how the camera was held, 1 (upright) to 8."""
+from converse_basicsr.files import atomic, decoding
+from converse_basicsr.files.decoding import BadImage
+from converse_basicsr.files.images import encode_png
 
 # Orientation -> whether to transpose first, and which axes to flip then.
 _UPRIGHT = {
@@ -54,34 +50,13 @@ def read(path: Path) -> Picture:
     Raises:
         BadImage: If it cannot be used; the text is a phrase to follow the name of the file.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise BadImage(f'cannot be read: {error.strerror}') from error
-    check_file(data)
-    with Image.open(io.BytesIO(data)) as header:
-        if getattr(header, 'n_frames', 1) > 1:
-            raise BadImage(f'holds {header.n_frames} images: save the one you want by itself')
-        mode, file_format = header.mode, header.format
-        orientation = header.getexif().get(ORIENTATION, 1)
-        icc_profile = header.info.get('icc_profile')
-        keyed = 'transparency' in header.info
-    image = decode(data)
-    if image.dtype not in (np.uint8, np.uint16):
-        raise BadImage(f'holds {image.dtype} values: convert it to 8 or 16 bits')
-    if image.ndim == 2:
-        image = image[..., None]
-    channels = image.shape[2]
-    if channels not in (1, 3, 4):
-        raise BadImage(f'has {channels} channels: convert it to RGB or grey')
-    if keyed and channels != 4:
-        raise BadImage('marks a colour as transparent: save it with an alpha channel')
-    if file_format != 'TIFF':  # OpenCV turns TIFF files itself
-        image = upright(image, orientation)
-    alpha = np.ascontiguousarray(image[..., 3]) if channels == 4 else None
-    grey = channels == 1 or mode == 'LA'  # which OpenCV spreads over three channels
-    pixels = image[..., :1] if grey else image[..., 2::-1]
-    return Picture(np.ascontiguousarray(pixels), alpha, icc_profile)
+    decoded = decoding.read(path)
+    if decoded.frames > 1:
+        raise BadImage(f'holds {decoded.frames} images: save the one you want by itself')
+    pixels, alpha = upright(decoded.pixels, decoded.orientation)[..., ::-1], decoded.alpha
+    if alpha is not None:
+        alpha = np.ascontiguousarray(upright(alpha[..., None], decoded.orientation)[..., 0])
+    return Picture(np.ascontiguousarray(pixels), alpha, decoded.icc_profile)
 
 
 def upright(image: np.ndarray, orientation: int) -> np.ndarray:
@@ -92,17 +67,13 @@ def upright(image: np.ndarray, orientation: int) -> np.ndarray:
     return np.flip(image, axes) if axes else image
 
 
-def area(path: Path) -> int:
-    """Return the number of pixels that the file's header states, 0 if it cannot be read."""
-    try:
-        with Image.open(path) as image:
-            return image.width * image.height
-    except Exception:  # what is wrong with the file is reported when it is read
-        return 0
-
-
-def write(picture: Picture, path: Path) -> None:
+def write(picture: Picture, path: Path, *, replace: bool = True) -> None:
     """Write a PNG, whole or not at all; grey with alpha becomes colour with alpha, since OpenCV writes no other.
+
+    Args:
+        picture: What to write.
+        path: The file; its folder is made.
+        replace: Replace a file of that name; without it such a file is an error.
 
     Raises:
         UserError: If it cannot be written.
@@ -121,7 +92,8 @@ def write(picture: Picture, path: Path) -> None:
         data = insert_profile(data, picture.icc_profile)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        atomic.write_bytes(path, data, durable=False)  # a picture can be made again: nothing waits for the disk
+        # A picture can be made again: nothing waits for the disk.
+        atomic.write_bytes(path, data, durable=False, replace=replace)
     except OSError as error:
         raise UserError(f'{path} cannot be written: {error.strerror}') from error
 

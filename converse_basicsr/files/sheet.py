@@ -9,6 +9,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 MARGIN = 10
 CONTOUR_SIGMA = 3.0  # pixels
+MAX_ASPECT = 4
+"""Width of the whole image at most, in heights of the sheet; a wider one is shown lower."""
 CAPTION_SIZE = 18
 CAPTION_LINES = 2
 FRAME_COLOUR = (230, 60, 40)  # RGB
@@ -66,9 +68,9 @@ def compare(panels: Sequence[tuple[str, np.ndarray]], *, window: Window | None =
     truth = images[-1]
     window = window or most_contoured_window(truth, max(32, min(height, width) // 4))
 
-    whole_width = round(width * side / height)
-    whole = cv2.resize(truth, (whole_width, side), interpolation=cv2.INTER_AREA)
-    factor = side / height
+    factor = min(side / height, MAX_ASPECT * side / width)
+    whole_size = max(1, round(width * factor)), max(1, round(height * factor))
+    whole = cv2.resize(truth, whole_size, interpolation=cv2.INTER_AREA)
     corners = [
         round(v * factor) for v in (window.left, window.top, window.left + window.size, window.top + window.size)
     ]

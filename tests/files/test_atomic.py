@@ -92,3 +92,25 @@ def test_the_longest_names_can_be_written(tmp_path: Path) -> None:
 def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         atomic.write_bytes(tmp_path / 'none' / 'a', b'')
+
+
+def test_a_device_is_written_and_stays_one(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    before = os.stat('/dev/null')
+    atomic.write_text(Path('/dev/null'), 'text')
+    assert os.path.samestat(before, os.stat('/dev/null'))
+    atomic.write_text(Path('/dev/stdout'), 'text')
+    assert capfd.readouterr().out == 'text'
+    (tmp_path / 'link').symlink_to('/dev/null')
+    atomic.write_text(tmp_path / 'link', 'text')
+    assert (tmp_path / 'link').is_symlink()
+
+
+def test_a_free_name_is_taken_once(tmp_path: Path) -> None:
+    for name in ('first', 'second', 'taken'):
+        (tmp_path / name).write_text(name)
+    atomic.take_free_name(tmp_path / 'first', tmp_path / 'free')
+    assert (tmp_path / 'free').read_text() == 'first'
+    with pytest.raises(FileExistsError) as raised:
+        atomic.take_free_name(tmp_path / 'second', tmp_path / 'taken')
+    assert raised.value.filename == str(tmp_path / 'taken')
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['free', 'second', 'taken']
