@@ -62,7 +62,7 @@ def prepare_demo(
     from converse_basicsr.files.images import Source
     from converse_basicsr.prepare.job import Job
     from converse_basicsr.prepare.runner import run_job
-    from converse_basicsr.prepare.tasks import PairTask, SubimageTask, Task, pair_members, subimage_members
+    from converse_basicsr.prepare.tasks import ANY_PART, PairTask, SubimageTask, Task, pair_members, subimage_members
 
     tasks: list[Task] = []
     for name in CREDITS:
@@ -82,6 +82,7 @@ def prepare_demo(
         ),
         tasks=tasks,
         files={'SOURCES.txt': credits_text().encode('utf-8')},
+        replaces=ANY_PART,
     )
     return run_job(job, workers=workers, overwrite=overwrite, skip_bad=skip_bad)
 

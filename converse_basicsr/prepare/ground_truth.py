@@ -87,7 +87,7 @@ def _prepare(
     from converse_basicsr.files.images import list_sources
     from converse_basicsr.prepare.job import Job
     from converse_basicsr.prepare.runner import run_job
-    from converse_basicsr.prepare.tasks import GROUND_TRUTH, GroundTruthTask
+    from converse_basicsr.prepare.tasks import ANY_PART, GROUND_TRUTH, GroundTruthTask
 
     sources, ignored = list_sources(input, lmdb_keys=True)
     job = Job(
@@ -97,5 +97,6 @@ def _prepare(
         members=(GROUND_TRUTH,),
         tasks=[GroundTruthTask(source, gray, grid) for source in sources],
         ignored=ignored,
+        replaces=ANY_PART,
     )
     return run_job(job, workers=workers, overwrite=overwrite, skip_bad=skip_bad)

@@ -1,5 +1,6 @@
 """A data set that is to be made: its members, and the tasks that make them."""
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,6 +20,8 @@ class Job:
         tasks: One per source image; empty where ``files`` is the whole data set.
         ignored: Names of files that are no images, for the report.
         files: Other files of the data set, relative to ``output``: name and content.
+        replaces: Names of parts, as a regular expression, that other jobs of this name make. Such parts of a data set
+            that is replaced are removed too.
     """
 
     output: Path
@@ -28,6 +31,7 @@ class Job:
     tasks: list[Task]
     ignored: list[str] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
+    replaces: str = ''
 
     @property
     def record(self) -> Path:
@@ -48,6 +52,10 @@ class Job:
     def parts(self) -> tuple[str, ...]:
         """Names of everything that is made: members and files."""
         return (*self.members, *self.files)
+
+    def makes(self, name: str) -> bool:
+        """Say whether a name is one of a part that this or another job of its name makes."""
+        return name in self.parts or bool(name and re.fullmatch(self.replaces, name))
 
     @property
     def sources(self) -> dict[str, str]:

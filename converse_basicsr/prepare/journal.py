@@ -1,13 +1,16 @@
 """The journal of unfinished work: one line per image whose results are on the disk."""
 
 import json
-import os
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from converse_basicsr.errors import UserError
+from converse_basicsr.files import atomic, reading
 from converse_basicsr.files.lmdb_folder import Shape
+from converse_basicsr.prepare.job import Job
+from converse_basicsr.prepare.record import MAX_BYTES, is_of
 from converse_basicsr.prepare.tasks import Outcome, Task
 
 
@@ -35,32 +38,62 @@ class Line:
             entries.setdefault(entry.member, []).append((entry.key, *entry.shape))
         return cls(task.source.path.name, task.source.fingerprint, entries, outcome.notes)
 
+    @classmethod
+    def parse(cls, content: Any) -> 'Line':
+        """Read a line from what JSON gave.
+
+        Raises:
+            TypeError: If a field is missing, unknown, or of another type.
+        """
+        line = cls(**content)
+        named = (line.name, line.fingerprint)
+        listed = is_of(line.entries, (dict, (list, list))) and is_of(line.notes, (list, str))
+        if not (listed and all(type(text) is str for text in named)):
+            raise TypeError
+        if any([*map(type, entry)] != [str, int, int, int] for entries in line.entries.values() for entry in entries):
+            raise TypeError
+        return line
+
     def shapes(self, member: str) -> dict[str, Shape]:
         """Return the keys written to a member, with their shapes."""
         return {key: (height, width, channels) for key, height, width, channels in self.entries.get(member, ())}
 
 
 def read(path: Path) -> dict[str, Line]:
-    """Read a journal, and cut off a last line that a kill left half-written.
+    """Read a journal; a last line that a kill left half-written is cut off.
 
     Returns:
         The lines by image name; none where there is no journal.
 
     Raises:
-        UserError: If another line is damaged.
+        ValueError: If another line is damaged.
+        OSError: If it cannot be read or cut.
     """
     if not path.exists():
         return {}
-    data = path.read_bytes()
+    data = reading.read_bytes(path, MAX_BYTES)
     whole = data[: data.rfind(b'\n') + 1]
     if len(whole) < len(data):
-        with path.open('r+b') as file:
-            file.truncate(len(whole))
+        atomic.write_bytes(path, whole)
     try:
-        lines = [Line(**json.loads(line)) for line in whole.splitlines()]
-    except (ValueError, TypeError) as error:
-        raise UserError(f'{path} is damaged: delete its folder and repeat the command') from error
+        lines = [Line.parse(json.loads(line)) for line in whole.splitlines()]
+    except (ValueError, TypeError, RecursionError) as error:
+        raise ValueError(f'{path.name} has a damaged line') from error
     return {line.name: line for line in lines}
+
+
+def check(lines: Iterable[Line], job: Job) -> None:
+    """Check that a journal gives to each image the keys that the job gives to it.
+
+    Raises:
+        ValueError: If it does not: it is no journal of this job.
+    """
+    keys = {task.source.path.name: re.escape(task.source.key) for task in job.tasks}
+    for line in lines:
+        pattern = re.compile(keys[line.name] + r'(_s\d+)?') if line.name in keys else None
+        for member, entries in line.entries.items():
+            if not pattern or member not in job.members or not all(pattern.fullmatch(key) for key, *_ in entries):
+                raise ValueError(f'journal.jsonl has entries of {line.name} that this command does not make')
 
 
 def append(path: Path, lines: Iterable[Line]) -> None:
@@ -69,10 +102,7 @@ def append(path: Path, lines: Iterable[Line]) -> None:
     Raises:
         OSError: If writing fails.
     """
-    with path.open('a', encoding='utf-8') as file:
-        file.writelines(json.dumps(asdict(line)) + '\n' for line in lines)
-        file.flush()
-        os.fsync(file.fileno())
+    atomic.append(path, ''.join(json.dumps(asdict(line)) + '\n' for line in lines))
 
 
 def notes(lines: Iterable[Line]) -> dict[str, list[str]]:

@@ -71,6 +71,7 @@ def prepare_kernel_bank(
         members=(),
         tasks=[],
         files=files,
+        replaces=r'kernel_\d+\.npy|kernels\.png',
     )
     return run_job(job, workers=1, overwrite=overwrite, skip_bad=False)
 

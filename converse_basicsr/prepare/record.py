@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from converse_basicsr.errors import UserError
-from converse_basicsr.files import atomic
+from converse_basicsr.files import atomic, reading
+
+MAX_BYTES = 2**28
+"""Size of a record or journal: a million images have about a third of it."""
 
 Parameters = dict[str, Any]
 """What the result depends on besides the images, as JSON values."""
@@ -40,13 +43,25 @@ class Record:
         """Read a record, also of an earlier version that knew fewer fields.
 
         Raises:
-            UserError: If it is damaged.
+            UserError: If it is no record, or one whose content is not of the kinds that :meth:`write` writes.
+            OSError: If it cannot be read.
         """
         try:
-            content = json.loads(path.read_text(encoding='utf-8'))
-            return cls(**{name: content[name] for name in (part.name for part in fields(cls)) if name in content})
-        except (ValueError, TypeError) as error:
-            raise UserError(f'{path} is damaged: delete it and repeat the command with --overwrite') from error
+            content = json.loads(reading.read_text(path, MAX_BYTES))
+            known = {name: content[name] for name in (part.name for part in fields(cls)) if name in content}
+            if not all(is_of(value, _KINDS[name]) for name, value in known.items()):
+                raise TypeError
+            return cls(**known)
+        except (ValueError, TypeError, RecursionError) as error:
+            raise UserError(
+                f'{path} is damaged: delete it and repeat the command with --overwrite, or choose another --output if '
+                'it is no record of this command'
+            ) from error
+
+    @property
+    def parts(self) -> set[str]:
+        """The names of its members and files, which for a record of a stranger may be anything."""
+        return {*self.members, *self.files}
 
     def write(self, path: Path) -> None:
         """Write the record, whole or not at all."""
@@ -66,6 +81,34 @@ class Prepared:
     output: Path
     record: Record
     is_new: bool
+
+
+Kind = type | tuple[type, Any]
+"""A class of JSON values, or one with the kind of what its values hold."""
+
+_KINDS: dict[str, Kind] = {
+    'parameters': dict,
+    'members': (dict, int),
+    'files': (list, str),
+    'sources': (dict, str),
+    'left_out': (dict, str),
+    'notes': (dict, (list, str)),
+    'ignored': (list, str),
+}
+
+
+def is_of(value: Any, kind: Kind) -> bool:
+    """Say whether a value that JSON gave is of a kind.
+
+    Example:
+        >>> is_of({'a': [1, 2]}, (dict, (list, int))), is_of({'a': [1, '2']}, (dict, (list, int)))
+        (True, False)
+    """
+    if isinstance(kind, type):
+        return type(value) is kind
+    outer, inner = kind
+    content: Any = value.values() if isinstance(value, dict) else value
+    return type(value) is outer and all(is_of(one, inner) for one in content)
 
 
 def parameter_difference(old: Parameters, new: Parameters) -> str:

@@ -4,14 +4,15 @@ While the work goes on everything lies in ``OUTPUT/NAME.partial``: the unfinishe
 with the parameters, and ``journal.jsonl`` with one line per image whose results are on the disk. A repeated
 command reads the journal and goes on. At the end the parts are checked and renamed into ``OUTPUT``, and
 ``OUTPUT/NAME.json`` records what was made from what; it appears last, so it also says that the data set is complete.
+What lies there already may come from a stranger: :mod:`~converse_basicsr.prepare.work_folder` and
+:mod:`~converse_basicsr.prepare.publishing` say what of it is believed.
 """
 
 import contextlib
 import errno
 import shutil
-import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import lmdb
@@ -20,13 +21,24 @@ from tqdm import tqdm
 from converse_basicsr.errors import UserError
 from converse_basicsr.files import atomic
 from converse_basicsr.files.lmdb_folder import LmdbWriter
-from converse_basicsr.prepare import journal
+from converse_basicsr.files.lock import Lock
+from converse_basicsr.messages import tell
+from converse_basicsr.prepare import journal, work_folder
 from converse_basicsr.prepare.folder_writer import FolderWriter
 from converse_basicsr.prepare.job import Job
 from converse_basicsr.prepare.journal import Line
-from converse_basicsr.prepare.publishing import can_publish, finished, publish, remove
+from converse_basicsr.prepare.places import check_places
+from converse_basicsr.prepare.publishing import (
+    can_publish,
+    finished,
+    publish,
+    remember_replaced,
+    require_whole_way,
+    unpublishable,
+)
 from converse_basicsr.prepare.record import Prepared, Record, parameter_difference
 from converse_basicsr.prepare.summary import count, listing, size_text
+from converse_basicsr.prepare.work_folder import JOURNAL, RECORD, REPLACED
 from converse_basicsr.prepare.workers import count_cpus, run_tasks
 
 COMMIT_BYTES = 32 * 2**20
@@ -58,24 +70,31 @@ def run_job(job: Job, *, workers: int | None, overwrite: bool, skip_bad: bool) -
         The complete data set.
 
     Raises:
-        UserError: If something else is in the way, images are unusable, the disk is full, or another run is at work.
+        UserError: If something else is in the way, the images lie in what would be replaced, images are unusable, the
+            disk is full, or another run is at work.
         Interrupted: After Ctrl-C; the work so far is kept.
         ValueError: If ``workers`` is below 1.
     """
     if workers is not None and workers < 1:
         raise ValueError(f'workers must be at least 1, got {workers}')
     try:
-        if not overwrite and not can_publish(job):
-            record = finished(job)
-            if record is not None:
-                if job.work.exists():
-                    with _locked(job):  # a killed --overwrite of what is complete
-                        pass
-                return Prepared(job.output, record, is_new=False)
-        with _locked(job):
+        check_places(job)
+        work_folder.check(job)
+        record = None if overwrite else finished(job)
+        if record is not None:
+            _clear_leftovers(job)
+            return Prepared(job.output, record, is_new=False)
+        with work_folder.held(job) as lock:
+            if can_publish(job):
+                problem = unpublishable(job)
+                if problem:
+                    _start_anew(job, problem)
             if not can_publish(job):
-                _make(job, workers or count_cpus(), overwrite, skip_bad)
-            record = publish(job)
+                require_whole_way(job, overwrite=overwrite)
+                _make(job, lock, workers or count_cpus(), overwrite, skip_bad)
+            lock.require_held()
+            record = publish(job, overwrite=overwrite)
+            work_folder.clear(job)
         return Prepared(job.output, record, is_new=True)
     except KeyboardInterrupt:
         raise Interrupted(f'stopped; the work so far is kept in {job.work}: repeat the command to go on') from None
@@ -106,12 +125,17 @@ def _free_bytes(path: Path) -> int:
     return shutil.disk_usage(next(p for p in (path, *path.resolve().parents) if p.exists())).free
 
 
-def _make(job: Job, workers: int, overwrite: bool, skip_bad: bool) -> None:
+def _make(job: Job, lock: Lock, workers: int, overwrite: bool, skip_bad: bool) -> None:
     """Fill the work folder up to the final record; :func:`publish` moves it out with the members."""
     done = _resume(job, overwrite)
-    writers = {name: _open_writer(job, name, done) for name in job.members}
     try:
-        bad = _run_tasks(job, writers, done, workers)
+        writers = _open_writers(job, done)
+    except (ValueError, lmdb.Error) as error:
+        _start_anew(job, str(error))
+        done.clear()
+        writers = _open_writers(job, done)
+    try:
+        bad = _run_tasks(job, lock, writers, done, workers)
         if bad and not skip_bad:
             raise UserError(
                 f'{count(len(bad), "image")} cannot be used, everything else is done and kept in {job.work}: '
@@ -144,11 +168,14 @@ def _make(job: Job, workers: int, overwrite: bool, skip_bad: bool) -> None:
     record.write(job.final_record)
 
 
-def _run_tasks(job: Job, writers: Mapping[str, Writer], done: dict[str, Line], workers: int) -> dict[Path, str]:
+def _run_tasks(
+    job: Job, lock: Lock, writers: Mapping[str, Writer], done: dict[str, Line], workers: int
+) -> dict[Path, str]:
     """Run the tasks that are not done, and write their results to the disk together with the journal.
 
     Args:
         job: What to make.
+        lock: That of the work folder.
         writers: One for each member.
         done: The journal's lines by image name; receives those of the tasks run here.
         workers: Number of processes.
@@ -175,71 +202,93 @@ def _run_tasks(job: Job, writers: Mapping[str, Writer], done: dict[str, Line], w
             pending.append(line)
             done[line.name] = line
             if pending_bytes >= COMMIT_BYTES or time.monotonic() - last_commit >= COMMIT_SECONDS:
-                _commit(job, writers, pending)
+                _commit(job, lock, writers, pending)
                 pending.clear()
                 pending_bytes, last_commit = 0, time.monotonic()
-    _commit(job, writers, pending)
+    _commit(job, lock, writers, pending)
     return bad
 
 
-def _commit(job: Job, writers: Mapping[str, Writer], lines: list[Line]) -> None:
+def _commit(job: Job, lock: Lock, writers: Mapping[str, Writer], lines: list[Line]) -> None:
     """Make results durable; the journal comes after the data it vouches for: a kill in between repeats work."""
+    lock.require_held()
     for writer in writers.values():
         writer.commit()
-    journal.append(job.work / 'journal.jsonl', lines)
+    journal.append(job.work / JOURNAL, lines)
 
 
 def _resume(job: Job, overwrite: bool) -> dict[str, Line]:
     """Open the work folder and return the journal's lines by image name, empty where the work starts anew."""
-    record = job.work / 'record.json'
-    if record.exists():
-        done = journal.read(job.work / 'journal.jsonl')
+    record = job.work / RECORD
+    if not record.exists():
+        _start(job)
+        return {}
+    difference = parameter_difference(Record.read(record).parameters, job.parameters)
+    try:
+        done = journal.read(job.work / JOURNAL)
         now = job.sources
         changed = [name for name, line in done.items() if now.get(name) != line.fingerprint]
-        difference = parameter_difference(Record.read(record).parameters, job.parameters)
         if not difference and changed:
             difference = f'from images of which {len(changed)} have changed or gone (the first is {min(changed)})'
         if not difference:
+            journal.check(done.values(), job)
             return done
-        if not overwrite and any(line.entries for line in done.values()):
+    except ValueError as error:
+        if difference and not overwrite:
             raise UserError(
-                f'{job.work} holds unfinished work {difference}: repeat the command it came from to finish it, '
-                'delete that folder, or drop it with --overwrite'
-            )
-    for entry in job.work.iterdir():
-        if entry.name != 'lock':
-            remove(entry)
-    Record(job.parameters).write(record)
+                f'{job.work} holds unfinished work {difference}, and is damaged: delete that folder, or drop it with '
+                '--overwrite'
+            ) from error
+        _start_anew(job, str(error))
+        return {}
+    if not overwrite and any(line.entries for line in done.values()):
+        raise UserError(
+            f'{job.work} holds unfinished work {difference}: repeat the command it came from to finish it, '
+            'delete that folder, or drop it with --overwrite'
+        )
+    _start(job)
     return {}
 
 
-def _open_writer(job: Job, member: str, done: Mapping[str, Line]) -> Writer:
-    committed = {key: shape for line in done.values() for key, shape in line.shapes(member).items()}
-    writer = LmdbWriter if member.endswith('.lmdb') else FolderWriter
-    try:
-        return writer(job.work / member, committed=committed)
-    except ValueError as error:
-        raise UserError(f'{job.work} is damaged ({error}): delete that folder and repeat the command') from error
+def _start_anew(job: Job, why: str) -> None:
+    """Drop damaged work of this job, which nobody could finish."""
+    tell(f'{job.work} is damaged ({why}): starting anew')
+    _start(job)
 
 
-@contextlib.contextmanager
-def _locked(job: Job) -> Iterator[None]:
-    """Hold the work folder against a second run of the same command, and remove it where the body succeeds.
+def _start(job: Job) -> None:
+    """Drop what the work folder holds, and write down what is being made."""
+    if job.final_record.exists():  # parts of it may have been moved to their place
+        remember_replaced(job)
+    work_folder.clear(job, keep=(RECORD, REPLACED))
+    Record(job.parameters).write(job.work / RECORD)
 
-    The lock dies with its process, so a killed run leaves none behind.
+
+def _open_writers(job: Job, done: Mapping[str, Line]) -> dict[str, Writer]:
+    """Open a writer for each member.
+
+    Raises:
+        ValueError: If the work is not what the journal says.
+        lmdb.Error: If a database cannot be opened.
     """
-    job.work.mkdir(parents=True, exist_ok=True)
-    with (job.work / 'lock').open('a') as file:
-        try:
-            if sys.platform == 'win32':
-                import msvcrt
+    writers: dict[str, Writer] = {}
+    try:
+        for member in job.members:
+            committed = {key: shape for line in done.values() for key, shape in line.shapes(member).items()}
+            writer = LmdbWriter if member.endswith('.lmdb') else FolderWriter
+            writers[member] = writer(job.work / member, committed=committed)
+    except BaseException:
+        for opened in writers.values():
+            opened.close()
+        raise
+    return writers
 
-                msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-            else:
-                import fcntl
 
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except (BlockingIOError, PermissionError) as error:
-            raise UserError(f'another process is working in {job.work}: wait for it, or stop it first') from error
-        yield
-    shutil.rmtree(job.work)
+def _clear_leftovers(job: Job) -> None:
+    """Remove the work folder of a data set that is complete: a kill left it at its end, or ended an --overwrite."""
+    record = job.work / RECORD
+    is_of_another = record.exists() and parameter_difference(Record.read(record).parameters, job.parameters)
+    if job.work.exists() and not is_of_another:
+        # In a read-only place, or while another process replaces the data set, it stays.
+        with contextlib.suppress(OSError, UserError), work_folder.held(job):
+            work_folder.clear(job)

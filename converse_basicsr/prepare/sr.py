@@ -46,7 +46,7 @@ def prepare_sr(
     from converse_basicsr.files.images import list_sources
     from converse_basicsr.prepare.job import Job
     from converse_basicsr.prepare.runner import run_job
-    from converse_basicsr.prepare.tasks import SubimageTask, subimage_members
+    from converse_basicsr.prepare.tasks import ANY_PART, SubimageTask, subimage_members
 
     sources, ignored = list_sources(Path(input), lmdb_keys=True)
     job = Job(
@@ -56,5 +56,6 @@ def prepare_sr(
         members=subimage_members(scales),
         tasks=[SubimageTask(source, scales, crop, step) for source in sources],
         ignored=ignored,
+        replaces=ANY_PART,
     )
     return run_job(job, workers=workers, overwrite=overwrite, skip_bad=skip_bad)

@@ -12,6 +12,9 @@ from converse_basicsr.prepare.downsample import BICUBIC_SUPPORT, downsample
 
 GROUND_TRUTH = 'gt.lmdb'
 
+ANY_PART = r'(train/)?(gt|lq_x\d+)\.lmdb|val/(GTmod|LRbicx)\d+|SOURCES\.txt'
+"""What the data sets with the record ``prepare.json`` are made of: one with ``--overwrite`` replaces another."""
+
 TOO_SMALL = 'left out, smaller than the crop'
 MADE_GREY = 'colour made grey'
 MARGIN_CUT = 'cut at the right or bottom to a multiple of the scale'

@@ -1,20 +1,18 @@
 """Fetch or copy the released weights and check them."""
 
-import hashlib
 import os
 import shutil
-import sys
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from converse_basicsr.checkpoints.released import MODEL_ZOO, WEIGHTS, Weights
 from converse_basicsr.errors import UserError
-
-CHUNK = 2**16
-TIMEOUT = 30  # seconds without an answer
+from converse_basicsr.files import atomic, inside
+from converse_basicsr.files.digest import sha256
+from converse_basicsr.files.lock import locked
+from converse_basicsr.files.reading import Unreadable
+from converse_basicsr.prepare.download import MAX_BYTES, not_released, receive
 
 
 @dataclass(frozen=True)
@@ -63,35 +61,32 @@ def require_known(files: Sequence[str]) -> None:
         raise UserError(f'{", ".join(unknown)}: no such released weights; known: {", ".join(WEIGHTS)}')
 
 
+def partial_of(target: Path, weights: Weights) -> Path:
+    """Name the file that a download grows in: after the released file's digest, so that no other file is called so."""
+    return target.with_name(f'.{target.name}.{weights.sha256[:12]}.part')
+
+
 def _fetch(weights: Weights, target: Path, input: str | Path | None) -> Fetched:
     """Fetch one file, unless it is there already."""
-    if target.exists():
-        check(target, weights)
-        return Fetched(target, is_new=False)
-    partial = target.with_name(f'{target.name}.part')  # not a temporary file: the next download goes on with it
-    if input is None:
-        download(weights, partial)
-    else:
-        source = Path(input) / target.name
-        if not source.is_file():
-            raise UserError(f'{source} does not exist; it is offered at {weights.url}')
-        shutil.copyfile(source, partial)
-    try:
-        check(partial, weights)
-    except UserError:
-        partial.unlink()
-        raise
-    os.replace(partial, target)
-    return Fetched(target, is_new=True)
+    if not os.path.lexists(target):
+        with locked(target.with_name(f'.{target.name}.lock'), f'the download of {target}'):
+            if not os.path.lexists(target):  # still: another command may have fetched it
+                _copy(weights, Path(input) / target.name, target) if input else _download(weights, target)
+                return Fetched(target, is_new=True)
+    check(target, weights)
+    return Fetched(target, is_new=False)
 
 
 def check(path: Path, weights: Weights) -> None:
     """Compare a file's digest with the released one's.
 
     Raises:
-        UserError: If they differ.
+        UserError: If they differ, or if it is no file.
     """
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    try:
+        digest = sha256(path)
+    except Unreadable as error:
+        raise UserError(f'{path} {error}: move it away') from None
     if digest != weights.sha256:
         raise UserError(
             f'{path} is not the released {weights.file} (SHA-256 {digest[:12]}..., expected {weights.sha256[:12]}...); '
@@ -99,31 +94,58 @@ def check(path: Path, weights: Weights) -> None:
         )
 
 
-def download(weights: Weights, partial: Path) -> None:
-    """Download a file to ``partial``, going on with what is there.
+def _copy(weights: Weights, source: Path, target: Path) -> None:
+    """Copy a file that was downloaded elsewhere."""
+    if not source.is_file():
+        raise UserError(f'{source} does not exist; it is offered at {weights.url}')
+    check(source, weights)
+    try:
+        with open(source, 'rb') as original, atomic.writing(target, replace=False) as copy:
+            shutil.copyfileobj(original, copy)
+    except OSError as error:
+        raise UserError(f'{target} cannot be written ({error.strerror})') from None
+
+
+def _download(weights: Weights, target: Path) -> None:
+    """Download a file, going on with what is there of it.
 
     Raises:
-        UserError: If the server cannot be reached or breaks off.
+        UserError: If it cannot be downloaded, or is not the released one.
     """
-    from tqdm import tqdm
+    partial = partial_of(target, weights)
+    if partial.is_symlink() or (partial.exists() and not partial.is_file()):
+        raise UserError(f'{partial} is in the way: it is no file; move it away')
+    earlier = target.with_name(f'{target.name}.part')
+    taken = None if partial.exists() else _take(earlier, partial)
+    while not (partial.exists() and sha256(partial) == weights.sha256):
+        resumed = partial.exists()
+        if not receive(weights, partial):
+            inside.remove(partial.parent, partial.name)
+            if not resumed:
+                raise not_released(weights)
+    atomic.take_free_name(partial, target)
+    atomic.sync_folder(target.parent)
+    if taken is not None and _state(earlier) == taken and target.read_bytes().startswith(earlier.read_bytes()):
+        inside.remove(earlier.parent, earlier.name)  # nothing is lost with it
 
-    have = partial.stat().st_size if partial.exists() else 0
-    request = urllib.request.Request(weights.url, headers={'Range': f'bytes={have}-'} if have else {})
-    try:
-        with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
-            resumed = answer.status == 206  # partial content; else the server sends the whole file
-            have = have if resumed else 0
-            total = int(answer.headers.get('Content-Length', 0)) + have or None
-            with (
-                open(partial, 'ab' if resumed else 'wb') as file,
-                tqdm(desc=weights.file, total=total, initial=have, unit='B', unit_scale=True, file=sys.stderr) as bar,
-            ):
-                while chunk := answer.read(CHUNK):
-                    file.write(chunk)
-                    bar.update(len(chunk))
-    except (urllib.error.URLError, OSError) as error:
-        reason = getattr(error, 'reason', error)
-        raise UserError(
-            f'{weights.url} cannot be downloaded ({reason}); repeat the command to go on, or download it elsewhere and '
-            'give its folder as --input'
-        ) from None
+
+def _take(earlier: Path, partial: Path) -> tuple[int, int] | None:
+    """Begin with a copy of ``NAME.part``: earlier versions called their partial downloads so, and so do browsers.
+
+    Returns:
+        The state of the file that was copied, if there was one.
+    """
+    state = _state(earlier)
+    if state is None or not 0 < state[0] <= MAX_BYTES:
+        return None
+    with open(earlier, 'rb') as original, atomic.writing(partial) as copy:
+        shutil.copyfileobj(original, copy)
+    return state
+
+
+def _state(path: Path) -> tuple[int, int] | None:
+    """Return size and time of change of a regular file, by which a later change is seen."""
+    if path.is_symlink() or not path.is_file():
+        return None
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns

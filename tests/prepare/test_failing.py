@@ -20,6 +20,7 @@ from converse_basicsr.prepare import runner
         lmdb.Error('mdb_txn_commit: Input/output error'),  # what a really full disk gives
     ],
 )
+@pytest.mark.promise('`basicsr prepare` repeated after Ctrl-C, a kill or a full disk')
 def test_full_disk_keeps_the_work_and_says_so(photographs, tmp_path, monkeypatch, error):
     monkeypatch.setattr(runner, 'COMMIT_BYTES', 1)
     monkeypatch.setattr(runner.shutil, 'disk_usage', lambda path: argparse.Namespace(free=2**20))

@@ -10,6 +10,7 @@ from converse_basicsr.errors import UserError
 from converse_basicsr.prepare import Record, runner
 
 
+@pytest.mark.promise('`basicsr prepare` on a data set that is complete, or was made otherwise')
 def test_same_command_succeeds_without_work(photographs, tmp_path, capsys, monkeypatch):
     sr_command(photographs, tmp_path / 'out')
     monkeypatch.setattr(runner, 'run_tasks', None)
@@ -17,6 +18,7 @@ def test_same_command_succeeds_without_work(photographs, tmp_path, capsys, monke
     assert 'nothing to do' in capsys.readouterr().out
 
 
+@pytest.mark.promise('`basicsr prepare` on a data set that is complete, or was made otherwise')
 def test_other_parameters_or_images_are_refused_and_leave_the_data(photographs, tmp_path):
     sr_command(photographs, tmp_path / 'out')
     before = raw_lmdb(tmp_path / 'out/gt.lmdb')

@@ -12,6 +12,7 @@ from converse_basicsr.errors import UserError
 
 
 @pytest.mark.parametrize('suffix', ['.png', '.jpg'])
+@pytest.mark.promise('images that `basicsr prepare` cannot use')
 def test_unusable_images_are_named_and_the_rest_is_kept(photographs, tmp_path, suffix):
     _, data = cv2.imencode(suffix, photograph(48, 48))
     (photographs / f'cut{suffix}').write_bytes(data.tobytes()[: len(data) // 2])

@@ -9,11 +9,13 @@ import time
 from pathlib import Path
 
 import cv2
+import lmdb
 import pytest
 from prepare_commands import command, photograph, raw_lmdb, sr_command
 
 from converse_basicsr.errors import UserError
 from converse_basicsr.files.lmdb_folder import check_lmdb
+from converse_basicsr.files.lock import locked
 from converse_basicsr.prepare import runner
 
 pytestmark = pytest.mark.skipif(sys.platform == 'win32', reason='Windows has no SIGKILL')
@@ -23,6 +25,7 @@ import argparse, os, signal, sys
 from pathlib import Path
 from converse_basicsr.commands.prepare import group
 from converse_basicsr.prepare import journal, runner
+from converse_basicsr.files import atomic
 from converse_basicsr.files.lmdb_folder import LmdbWriter
 
 def die_at(holder, name, number):
@@ -36,7 +39,7 @@ def die_at(holder, name, number):
 
 if __name__ == '__main__':
     runner.COMMIT_BYTES = 1
-    die_at({'LmdbWriter': LmdbWriter, 'Path': Path, 'journal': journal}[sys.argv[1]], sys.argv[2], int(sys.argv[3]))
+    die_at({'LmdbWriter': LmdbWriter, 'atomic': atomic, 'journal': journal}[sys.argv[1]], sys.argv[2], int(sys.argv[3]))
     parser = argparse.ArgumentParser()
     group.add_arguments(parser)
     sys.exit(group.run(parser.parse_args(sys.argv[4:])))
@@ -48,6 +51,19 @@ def arguments_of(photographs: Path, output: Path, workers: int) -> list[str]:
     return [str(word) for word in [*words, '--scale', 2, 4]]
 
 
+def spy_on_tasks(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """List the images that are worked on from now on."""
+    made: list[str] = []
+    original = runner.run_tasks
+
+    def spy(tasks, *, workers):
+        made.extend(task.source.path.name for task in tasks)
+        return original(tasks, workers=workers)
+
+    monkeypatch.setattr(runner, 'run_tasks', spy)
+    return made
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ('holder', 'method', 'number', 'workers'),
@@ -56,10 +72,11 @@ def arguments_of(photographs: Path, output: Path, workers: int) -> list[str]:
         ('LmdbWriter', 'commit', 5, 1),  # between the commits of gt and lq: they differ by one image
         ('LmdbWriter', 'finish', 2, 1),  # gt has its meta_info.txt, the others not
         ('journal', 'append', 2, 1),  # data committed, the journal's line not yet certain
-        ('Path', 'replace', 2, 1),  # the final record written, gt already moved to its place
+        ('atomic', 'move', 2, 1),  # the final record written, gt already moved to its place
         ('LmdbWriter', 'put', 50, 2),
     ],
 )
+@pytest.mark.promise('`basicsr prepare` repeated after Ctrl-C, a kill or a full disk')
 def test_repeated_command_makes_the_same_database(photographs, tmp_path, holder, method, number, workers):
     script = tmp_path / 'kill.py'
     script.write_text(KILL)
@@ -86,14 +103,7 @@ def test_finished_images_are_not_made_again(photographs, tmp_path, monkeypatch):
     subprocess.run([sys.executable, str(script), 'LmdbWriter', 'commit', '10', *arguments], capture_output=True)
     done = (tmp_path / 'out/prepare.partial/journal.jsonl').read_text().splitlines()
     assert 0 < len(done) < 5
-    made = []
-    original = runner.run_tasks
-
-    def spy(tasks, *, workers):
-        made.extend(task.source.path.name for task in tasks)
-        return original(tasks, workers=workers)
-
-    monkeypatch.setattr(runner, 'run_tasks', spy)
+    made = spy_on_tasks(monkeypatch)
     command(*arguments)
     assert len(made) == 5 - len(done)
     assert {json.loads(line)['name'] for line in done}.isdisjoint(made)
@@ -156,6 +166,7 @@ def test_unfinished_work_with_other_parameters_is_refused_then_dropped(photograp
 
 @pytest.mark.slow
 @pytest.mark.parametrize('workers', [1, 2])
+@pytest.mark.promise('`basicsr prepare` repeated after Ctrl-C, a kill or a full disk')
 def test_ctrl_c_says_how_to_go_on(photographs, tmp_path, workers):
     script = tmp_path / 'kill.py'
     script.write_text(KILL.replace('SIGKILL', 'SIGINT'))
@@ -173,13 +184,28 @@ def test_ctrl_c_says_how_to_go_on(photographs, tmp_path, workers):
     assert command(*arguments_of(photographs, tmp_path / 'out', 1)) == 0
 
 
+@pytest.mark.promise('two commands that prepare one output at once')
 def test_second_process_on_the_same_output_is_refused(photographs, tmp_path):
-    import fcntl
-
     work = tmp_path / 'out/prepare.partial'
     work.mkdir(parents=True)
-    with (work / 'lock').open('a') as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        with pytest.raises(UserError, match='another process is working in'):
-            sr_command(photographs, tmp_path / 'out')
+    with locked(work / 'lock.json', 'it'), pytest.raises(UserError, match=r'prepare.partial is in use by process \d+'):
+        sr_command(photographs, tmp_path / 'out')
     assert sr_command(photographs, tmp_path / 'out') == 0
+
+
+def test_work_that_an_earlier_version_left_goes_on(photographs, tmp_path, monkeypatch):
+    script = tmp_path / 'kill.py'
+    script.write_text(KILL)
+    arguments = arguments_of(photographs, tmp_path / 'out', 1)
+    subprocess.run([sys.executable, str(script), 'LmdbWriter', 'commit', '10', *arguments], capture_output=True)
+    work = tmp_path / 'out/prepare.partial'
+    (work / 'lock.json').unlink()
+    (work / 'lock').touch()
+    (work / '.journal.jsonl.tmp').write_text('unfinished')
+    lmdb.open(str(work / 'gt.lmdb')).close()  # with LMDB's own lock
+    made = spy_on_tasks(monkeypatch)
+    assert command(*arguments) == 0
+    assert 0 < len(made) < 5
+    assert {path.name for path in (tmp_path / 'out').iterdir()} == {
+        'gt.lmdb', 'lq_x2.lmdb', 'lq_x4.lmdb', 'prepare.json',
+    }  # fmt: skip
