@@ -91,6 +91,9 @@ def load_from_file(path: str | os.PathLike[str], *, device: str | torch.device |
     parameters, _ = files.choose_parameters(content, 'params_ema', path)
     parameters = {name.removeprefix('module.'): value for name, value in parameters.items()}
     architecture = ConverseArchitecture(stated.pop('type'))
+    for argument, size in detect(parameters).options.items():  # before anything of the stated sizes is built
+        if stated.get(argument, size) != size:
+            raise ValueError(f'weights must fit {architecture.name}, which {path} states, got: {argument} {size}')
     try:
         return architecture.build(stated, parameters).to(loader.device)
     except (TypeError, RuntimeError) as error:

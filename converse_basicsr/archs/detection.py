@@ -62,26 +62,36 @@ def detect(state_dict: Mapping[str, torch.Tensor]) -> Architecture:
         >>> detect(net.state_dict()).options
         {'num_in_ch': 3, 'num_out_ch': 3, 'num_feat': 8, 'num_block': 2, 'kernel_size': 5, 'operator': 'converse'}
     """
+    for key, value in state_dict.items():
+        if value.layout != torch.strided or value.numel() * value.element_size() > value.untyped_storage().nbytes():
+            raise ValueError(f'state_dict must hold dense tensors, but {key} has more values than numbers')
     shapes = {key: tuple(value.shape) for key, value in state_dict.items()}
     for name, (markers, read) in _NETWORKS.items():
         if all(marker in shapes for marker in markers):
             try:
                 architecture = read(name, shapes)
-            except (IndexError, KeyError, ValueError) as error:
-                raise ValueError(f'state_dict must be complete; it looks like {name}, but {error} is amiss') from error
-            _check_fit(architecture, shapes)
+                expected = _shapes_of(architecture)
+            except Exception as error:  # with odd shapes, constructors raise anything
+                reason = ' '.join(str(error).split())[:200]
+                raise ValueError(f'state_dict must be complete; it looks like {name}, but {reason} is amiss') from error
+            if expected is not None:
+                _check_fit(architecture, expected, shapes)
             return architecture
     few = ', '.join(list(shapes)[:3])
     raise ValueError(f'state_dict must be that of one of {sorted(_NETWORKS)}, got one with the keys {few}, ...')
 
 
-def _check_fit(architecture: Architecture, shapes: Shapes) -> None:
+def _shapes_of(architecture: Architecture) -> Shapes | None:
+    """Build a network without memory; None for one that is BasicSR's."""
     cls = getattr(archs, architecture.type, None)
     if cls is None:
-        return
+        return None
     with torch.device('meta'):
         net = cls(**architecture.options, **architecture.assumed)
-    expected = {key: tuple(value.shape) for key, value in net.state_dict().items()}
+    return {key: tuple(value.shape) for key, value in net.state_dict().items()}
+
+
+def _check_fit(architecture: Architecture, expected: Shapes, shapes: Shapes) -> None:
     # Exporters of older PyTorch versions leave out this counter, which evaluation does not use.
     different = [
         key
@@ -99,7 +109,10 @@ def _check_fit(architecture: Architecture, shapes: Shapes) -> None:
 def _count(shapes: Shapes, prefix: str) -> int:
     """Length of the ``ModuleList`` or ``Sequential`` named ``prefix``."""
     start = len(prefix) + 1
-    return 1 + max(int(key[start:].split('.')[0]) for key in shapes if key.startswith(f'{prefix}.'))
+    count = 1 + max(int(key[start:].split('.')[0]) for key in shapes if key.startswith(f'{prefix}.'))
+    if count > len(shapes):  # checked before as many layers are built
+        raise ValueError(f'{prefix}.{count - 1}')
+    return count
 
 
 def _is_converse(shapes: Shapes, operator: str) -> bool:

@@ -10,14 +10,17 @@ A ``.safetensors`` file holds the tensors of one state dict under their own name
 
 import json
 import os
+import pickle
+import warnings
 import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from converse_basicsr.checkpoints import appearance, bounds
 from converse_basicsr.errors import UserError
 from converse_basicsr.files.atomic import writing
+from converse_basicsr.files.reading import Unreadable, require_file
 
 if TYPE_CHECKING:
     import torch
@@ -36,6 +39,9 @@ StateDict = dict[str, 'torch.Tensor']
 def read(path: str | os.PathLike[str]) -> Any:
     """Load a checkpoint or a training state onto the CPU without running code that it may hold (``weights_only``).
 
+    The format is told by the content, whatever the suffix. No more memory is taken than a file of that size may need:
+    one that unpacks into far more, or stretches few numbers into large tensors, is refused.
+
     Returns:
         What a ``.pth`` or ``.state`` file holds; of a ``.safetensors`` file the same dict that a ``.pth`` would hold.
 
@@ -44,17 +50,41 @@ def read(path: str | os.PathLike[str]) -> Any:
     """
     import torch
 
+    path = Path(path)
     try:
-        if Path(path).suffix == SAFETENSORS:
-            return _read_safetensors(path)
-        return torch.load(path, map_location='cpu', weights_only=True)
+        size = require_file(path)
+        if _is_safetensors(path):
+            content: Any = _read_safetensors(path)
+        else:
+            bounds.require_archive(path, size)
+            # An open file: of a name, PyTorch would look at the suffix.
+            with open(path, 'rb') as file, warnings.catch_warnings():
+                warnings.simplefilter('ignore')  # PyTorch's notes on odd contents
+                content = torch.load(file, map_location='cpu', weights_only=True)
+        bounds.require_tensors(content, size)
     except UserError:
         raise
     except FileNotFoundError:
         raise UserError(f'checkpoint {path} does not exist') from None
+    except Unreadable as error:
+        raise UserError(f'checkpoint {path} {error}') from None
     except Exception as error:  # torch.load raises almost every class on damaged files
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise UserError(f'checkpoint {path} cannot be read ({reason}); it is damaged or not a checkpoint') from error
+        raise UserError(f'checkpoint {path} cannot be read: {_reason(path, error)}') from error
+    return content
+
+
+def _reason(path: Path, error: Exception) -> str:
+    """Say why a file cannot be read: what it looks like, else what the reader says."""
+    if isinstance(error, (bounds.UnboundedError, MemoryError)):
+        return str(error) or 'it needs more memory than there is'
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    if look := appearance.of_file(path):
+        return f'{look}; it is damaged or not a checkpoint' if look.startswith('it is a trunc') else look
+    if isinstance(error, pickle.UnpicklingError):
+        return appearance.of_refusal(error)
+    said = next(iter(str(error).strip().splitlines()), '') or type(error).__name__
+    return f'it is damaged or not a checkpoint ({said[:200]})' if 'weights_only' not in said else 'it is no checkpoint'
 
 
 def choose_parameters(
@@ -69,18 +99,52 @@ def choose_parameters(
         The state dict and the key it was found under, ``None`` for a flat file.
 
     Raises:
-        UserError: If the file holds no state dict.
+        UserError: If the file holds no state dict, or one with values that are no plain tensors or not finite.
     """
     if isinstance(checkpoint, dict):
         for key in (param_key, *PARAMETER_KEYS):
             if key is not None and isinstance(checkpoint.get(key), dict):
+                _require_weights(checkpoint[key], path)
                 return checkpoint[key], key
         if checkpoint and all(hasattr(value, 'shape') for value in checkpoint.values()):
+            _require_weights(checkpoint, path)
             return checkpoint, None
-        found = f'keys {sorted(map(str, checkpoint))[:5]}'
-    else:
-        found = f'a {type(checkpoint).__name__}'
-    raise UserError(f'checkpoint {path} holds no state dict under {param_key!r}, params or params_ema, only {found}')
+    raise UserError(
+        f'checkpoint {path} holds no state dict under {param_key!r}, params or params_ema, '
+        f'only {appearance.of_content(checkpoint)}'
+    )
+
+
+def _require_weights(parameters: Mapping[Any, Any], path: str | os.PathLike[str]) -> None:
+    """Refuse what no network can be given, or would make black images of.
+
+    Raises:
+        UserError: If a name is no text, or a value is no dense tensor of finite numbers.
+    """
+    import torch
+
+    for name, value in parameters.items():
+        if not isinstance(name, str):
+            raise UserError(f'checkpoint {path} has a name among its weights that is no text but of {type(name)}')
+        if name.endswith('_extra_state'):  # what a module saves besides its tensors may be anything
+            continue
+        if not isinstance(value, torch.Tensor):
+            problem = f'is no tensor but a {type(value).__name__}'
+        elif value.is_nested or value.layout != torch.strided:
+            problem = 'is a sparse or nested tensor: save it as a dense one'
+        elif value.is_quantized:
+            problem = f'is quantised ({value.dtype}): save floating-point numbers'
+        elif (value.is_floating_point() or value.is_complex()) and not _is_finite(value):
+            problem = 'holds infinity or NaN: its training has diverged; take an earlier checkpoint'
+        else:
+            continue
+        raise UserError(f'checkpoint {path}: {name} {problem}')
+
+
+def _is_finite(value: 'torch.Tensor') -> bool:
+    """Whether a tensor may be weights; a mask of zero and minus infinity, which attention adds, may too."""
+    value = value.float() if value.element_size() == 1 else value  # PyTorch looks into no number of 8 bits
+    return bool(value.isfinite().all() or ((value == 0) | (value == -float('inf'))).all())
 
 
 def network_of(checkpoint: Any, name: str = 'network_g') -> dict[str, Any] | None:
@@ -92,9 +156,15 @@ def network_of(checkpoint: Any, name: str = 'network_g') -> dict[str, Any] | Non
 
     Returns:
         The section, with its ``type``; ``None`` for files of other programs and of versions before 0.2.
+
+    Raises:
+        UserError: If it holds more than plain values.
     """
     section = checkpoint.get(name) if isinstance(checkpoint, dict) else None
-    return dict(section) if isinstance(section, dict) and isinstance(section.get('type'), str) else None
+    if not isinstance(section, dict) or not isinstance(section.get('type'), str):
+        return None
+    bounds.require_plain(section, name)
+    return dict(section)
 
 
 def write(content: Mapping[str, Any], path: str | os.PathLike[str]) -> None:
@@ -129,13 +199,15 @@ def require_intact(path: str | os.PathLike[str]) -> None:
     Raises:
         UserError: If the file is missing or damaged.
     """
-    if Path(path).suffix == SAFETENSORS:
+    path = Path(path)
+    if path.is_file() and _is_safetensors(path):
         read(path)
         return
     try:
+        require_file(path)
         with zipfile.ZipFile(path) as archive:
             damaged = archive.testzip()
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+    except Exception as error:  # zipfile raises several classes on damaged files
         raise UserError(f'checkpoint {path} cannot be read ({error}); it is damaged or not a checkpoint') from error
     if damaged is not None:
         raise UserError(f'checkpoint {path} is damaged: the checksum of its part {damaged} is wrong')
@@ -153,6 +225,13 @@ def require_safetensors() -> None:
         raise UserError(
             ".safetensors files need the package safetensors: pip install 'converse-basicsr[safetensors]'"
         ) from None
+
+
+def _is_safetensors(path: Path) -> bool:
+    """Whether a file begins like one: the length of its header, then that header."""
+    with open(path, 'rb') as file:
+        start = file.read(9)
+    return start[8:] == b'{' or (path.suffix == SAFETENSORS and not start.startswith((b'PK', b'\x80')))
 
 
 def _read_safetensors(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -55,7 +55,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Export, compare, print difference and timing."""
     require_possible(
-        args.output, file_format=args.format, dynamic=args.dynamic, fold=args.fold, overwrite=args.overwrite
+        args.output,
+        file_format=args.format,
+        dynamic=args.dynamic,
+        fold=args.fold,
+        overwrite=args.overwrite,
+        sources=[path for path in (args.checkpoint, args.opt, args.kernel) if path is not None],
     )
 
     from converse_basicsr.restore.checkpoint import load

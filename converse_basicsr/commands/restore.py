@@ -6,7 +6,7 @@ from pathlib import Path
 
 from converse_basicsr.commands.arguments import add_checkpoint, positive_int, read_kernel, read_overrides
 from converse_basicsr.errors import UserError
-from converse_basicsr.messages import say, tell
+from converse_basicsr.messages import printable, say, tell
 
 SUMMARY = 'restore images with trained or released weights'
 EXAMPLES = """\
@@ -68,7 +68,14 @@ def run(args: argparse.Namespace) -> int:
     """Restore every image; those that cannot be are named at the end."""
     from converse_basicsr.restore.plan import carry_out, plan
 
-    jobs, notes = plan(args.inputs, args.output, overwrite=args.overwrite, skip_existing=args.skip_existing)
+    comparisons = args.output / 'compare' if args.compare else None
+    jobs, notes = plan(
+        args.inputs,
+        args.output,
+        overwrite=args.overwrite,
+        skip_existing=args.skip_existing,
+        comparisons=comparisons,
+    )
     for note in notes:
         tell(note)
     if not jobs:
@@ -77,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
 
     from tqdm import tqdm
 
-    from converse_basicsr.files.picture import area
+    from converse_basicsr.files.decoding import area
     from converse_basicsr.restore import Restorer
     from converse_basicsr.restore.checkpoint import load
 
@@ -97,11 +104,12 @@ def run(args: argparse.Namespace) -> int:
     with tqdm(total=total, unit='px', unit_scale=True, file=sys.stderr, disable=None) as bar:
 
         def show(source: Path, pixels: int) -> None:
-            bar.set_postfix_str(source.name, refresh=False)
+            bar.set_postfix_str(printable(source.name), refresh=False)
             bar.update(pixels)
 
-        comparisons = args.output / 'compare' if args.compare else None
-        bad = carry_out(jobs, restorer, comparisons=comparisons, caption=loaded.name, progress=show)
+        bad = carry_out(
+            jobs, restorer, overwrite=args.overwrite, comparisons=comparisons, caption=loaded.name, progress=show
+        )
     say(f'{len(jobs) - len(bad)} of {len(jobs)} images restored in {args.output}')
     if bad:
         raise UserError(*bad)

@@ -6,14 +6,15 @@
 import importlib.util
 import os
 import statistics
-import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from converse_basicsr.errors import ArgumentError, UserError
+from converse_basicsr.files import atomic
+from converse_basicsr.files.inside import same_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -85,13 +86,22 @@ def export_network(
         ArgumentError: If an argument is invalid; it is a ``ValueError`` too.
     """
     output = Path(output)
-    require_possible(output, file_format=file_format, dynamic=dynamic, fold=fold, overwrite=overwrite)
+    from converse_basicsr.restore.checkpoint import Loaded, load
+
+    source = checkpoint.path if isinstance(checkpoint, Loaded) else checkpoint
+    require_possible(
+        output,
+        file_format=file_format,
+        dynamic=dynamic,
+        fold=fold,
+        overwrite=overwrite,
+        sources=[path for path in (source, opt) if path is not None],
+    )
 
     import torch
 
     from converse_basicsr.export import formats
     from converse_basicsr.export.image_network import image_network
-    from converse_basicsr.restore.checkpoint import Loaded, load
 
     if not isinstance(checkpoint, Loaded):
         checkpoint = load(checkpoint, opt=opt, network_g=network_g)
@@ -102,44 +112,67 @@ def export_network(
     if dynamic:
         sizes.append((size[0] + 13, size[1] + 7))  # odd where the first is even
     differences = {}
-    output.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=output.parent, prefix='.export_') as folder:
-        partial = Path(folder) / output.name
-        formats.write(net, example, file_format, partial, dynamic=dynamic, fold=fold)
-        exported = formats.read(file_format, partial)
-        for height, width in sizes:
-            inputs = (torch.rand(1, checkpoint.channels, height, width), *example[1:])
-            try:
-                difference = compare(net, exported, inputs)
-            except Exception as error:  # a size check that torch.export has added, or an error of the runtime
-                reason = str(error).strip().splitlines()[0][:200]
-                raise UserError(
-                    f'the exported network fails at {height} x {width} ({reason}): {output} was not written; '
-                    + ('leave --dynamic out' if dynamic else 'another --format may help')
-                ) from error
-            if not difference < TOLERANCE:
-                raise UserError(
-                    f'the exported network differs from torch by {difference:.1e} at {height} x {width}, more than '
-                    f'{TOLERANCE:.0e}: {output} was not written'
-                )
-            differences[height, width] = difference
-        torch_seconds, exported_seconds = median_seconds(net, example), median_seconds(exported, example)
-        os.replace(partial, output)
-    return Exported(output, output.stat().st_size, differences, torch_seconds, exported_seconds)
+    content = formats.write(net, example, file_format, dynamic=dynamic, fold=fold)
+    exported = formats.read(file_format, content)
+    for height, width in sizes:
+        inputs = (torch.rand(1, checkpoint.channels, height, width), *example[1:])
+        try:
+            difference = compare(net, exported, inputs)
+        except Exception as error:  # a size check that torch.export has added, or an error of the runtime
+            reason = str(error).strip().splitlines()[0][:200]
+            raise UserError(
+                f'the exported network fails at {height} x {width} ({reason}): {output} was not written; '
+                + ('leave --dynamic out' if dynamic else 'another --format may help')
+            ) from error
+        if not difference < TOLERANCE:
+            raise UserError(
+                f'the exported network differs from torch by {difference:.1e} at {height} x {width}, more than '
+                f'{TOLERANCE:.0e}: {output} was not written'
+            )
+        differences[height, width] = difference
+    torch_seconds, exported_seconds = median_seconds(net, example), median_seconds(exported, example)
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        atomic.write_bytes(output, content, replace=overwrite)
+    except OSError as error:
+        raise UserError(f'{output} cannot be written: {error.strerror}') from error
+    return Exported(output, len(content), differences, torch_seconds, exported_seconds)
 
 
-def require_possible(output: Path, *, file_format: str, dynamic: bool, fold: bool, overwrite: bool) -> None:
+def require_possible(
+    output: Path,
+    *,
+    file_format: str,
+    dynamic: bool,
+    fold: bool,
+    overwrite: bool,
+    sources: Iterable[str | os.PathLike[str]] = (),
+) -> None:
     """Refuse what cannot be exported, before anything is loaded or computed.
 
+    Args:
+        output: File to write.
+        file_format: One of :data:`FORMATS`.
+        dynamic: Whether height and width are left open.
+        fold: Whether filters are stored.
+        overwrite: Whether the file is replaced if it exists.
+        sources: Files that are read, which are never replaced.
+
     Raises:
-        ArgumentError: If arguments do not go together, the file exists, or a format's packages are absent.
+        ArgumentError: If arguments do not go together, or the format is unknown.
+        UserError: If the file exists, cannot be written or is a source, or a format's packages are absent.
     """
     if file_format not in FORMATS:
         raise ArgumentError(f'file_format must be one of {sorted(FORMATS)}, got {file_format!r}')
     if output.suffix != FORMATS[file_format]:
         raise ArgumentError(f'output must end in {FORMATS[file_format]} for {file_format}, got {output}')
-    if output.exists() and not overwrite:
+    if os.path.lexists(output) and not overwrite:
         raise UserError(f'{output} exists already: choose another --output or --overwrite')
+    if any(same_file(output, Path(source)) for source in sources):
+        raise UserError(f'{output} is what is exported from: choose another --output')
+    there = next(folder for folder in output.absolute().parents if os.path.lexists(folder))
+    if not os.access(there, os.W_OK | os.X_OK) or output.is_dir():
+        raise UserError(f'{output} cannot be written: choose another --output')
     if dynamic and fold:
         raise ArgumentError('dynamic must be false with fold: filters are stored for one size')
     if dynamic and file_format == 'torchscript':

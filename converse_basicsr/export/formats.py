@@ -1,8 +1,8 @@
 """Write a network as TorchScript, ``torch.export`` program or ONNX model, and run what was written."""
 
+import io
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,18 +20,18 @@ HEIGHT, WIDTH = 2, 3
 """Axes that a dynamic program leaves open, of (N, C, H, W)."""
 
 
-def write(
-    net: nn.Module, example: tuple[torch.Tensor, ...], file_format: str, path: Path, *, dynamic: bool, fold: bool
-) -> None:
-    """Write a network.
+def write(net: nn.Module, example: tuple[torch.Tensor, ...], file_format: str, *, dynamic: bool, fold: bool) -> bytes:
+    """Write a network, in memory: where the disk is full, PyTorch's writers end the process.
 
     Args:
         net: Takes an image and, where it needs one, a kernel; in eval mode, on the CPU.
         example: Inputs of the size to export for.
         file_format: ``onnx``, ``torch.export`` or ``torchscript``.
-        path: File to write.
         dynamic: Leave height and width open.
         fold: Store filters instead of making them in every call; for fixed sizes.
+
+    Returns:
+        What the file is to hold.
 
     Raises:
         UserError: If the network cannot be exported in this form.
@@ -40,13 +40,13 @@ def write(
     with torch.no_grad():
         lowered = Lowered(_program(net, example, dynamic=dynamic), form, example=example if fold else None)
         if file_format == 'torchscript':
-            _write_torchscript(lowered, example, path)
-            return
+            return _as_torchscript(lowered, example)
         program = _program(lowered, example, dynamic=dynamic)
-        if file_format == 'torch.export':
-            torch.export.save(program, path)
-        else:
-            _write_onnx(program, path, num_inputs=len(example))
+        if file_format == 'onnx':
+            return _as_onnx(program, num_inputs=len(example))
+        buffer = io.BytesIO()
+        torch.export.save(program, buffer)
+        return buffer.getvalue()
 
 
 def _program(net: nn.Module, example: tuple[torch.Tensor, ...], *, dynamic: bool) -> torch.export.ExportedProgram:
@@ -71,42 +71,44 @@ def _first_line(error: Exception) -> str:
     return next((line.strip(' -') for line in str(error).splitlines() if line.strip()), type(error).__name__)[:200]
 
 
-def _write_torchscript(net: nn.Module, example: tuple[torch.Tensor, ...], path: Path) -> None:
+def _as_torchscript(net: nn.Module, example: tuple[torch.Tensor, ...]) -> bytes:
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')  # of tracing: sizes become constants; of torch.jit: it is deprecated
-        torch.jit.trace(net, example, check_trace=False).save(str(path))
+        buffer = io.BytesIO()
+        torch.jit.save(torch.jit.trace(net, example, check_trace=False), buffer)
+        return buffer.getvalue()
 
 
-def _write_onnx(program: torch.export.ExportedProgram, path: Path, *, num_inputs: int) -> None:
+def _as_onnx(program: torch.export.ExportedProgram, *, num_inputs: int) -> bytes:
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')  # the exporter's notes to its own developers
         try:
-            torch.onnx.export(
+            exported: Any = torch.onnx.export(
                 program,
-                f=str(path),
                 dynamo=True,
-                external_data=False,
                 input_names=list(INPUT_NAMES[:num_inputs]),
                 output_names=['restored'],
                 verbose=False,
             )
+            content: bytes = exported.model_proto.SerializeToString()
         except Exception as error:  # such as a file beyond the 2 GiB of the format, by --fold at a large size
             raise UserError(f'torch.onnx cannot write this network ({_first_line(error)})') from error
+    return content
 
 
-def read(file_format: str, path: Path) -> Run:
-    """Load a written file as a function of tensors."""
+def read(file_format: str, content: bytes) -> Run:
+    """Load what :func:`write` returned as a function of tensors."""
     if file_format == 'torchscript':
         with warnings.catch_warnings():
             warnings.simplefilter('ignore')
-            return torch.jit.load(path)
+            return torch.jit.load(io.BytesIO(content))
     if file_format == 'torch.export':
-        return torch.export.load(path).module()
+        return torch.export.load(io.BytesIO(content)).module()
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = torch.get_num_threads()
-    session = onnxruntime.InferenceSession(str(path), options, providers=['CPUExecutionProvider'])
+    session = onnxruntime.InferenceSession(content, options, providers=['CPUExecutionProvider'])
     names = [entry.name for entry in session.get_inputs()]
 
     def run(*inputs: torch.Tensor) -> torch.Tensor:

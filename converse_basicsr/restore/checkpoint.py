@@ -14,7 +14,7 @@ from converse_basicsr.archs.detection import detect
 from converse_basicsr.checkpoints import files
 from converse_basicsr.checkpoints.released import MODEL_ZOO, RELEASED
 from converse_basicsr.errors import ArgumentError, UserError
-from converse_basicsr.options.check import registered
+from converse_basicsr.options.check.stated_network import require_fit, without_files
 from converse_basicsr.options.file import did_you_mean, read_option_file
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def locate(checkpoint: str | os.PathLike[str]) -> Path:
             )
         return path
     path = Path(name).expanduser()
-    if not path.is_file():
+    if not os.path.lexists(path) or path.is_dir():  # what else it may be is told where it is read
         hint = '' if path.suffix else did_you_mean(name, list(RELEASED))
         raise ArgumentError(f'checkpoint {path} is no file{hint}')
     return path
@@ -122,13 +122,14 @@ def load(
     elif 'type' in given:
         section = {}
     elif (stated := files.network_of(content)) is not None:
-        section = stated
+        section = without_files(stated)
     else:
         section, assumed = _recognise(parameters, path)
     if given.get('operator', 'converse') != 'converse':
         section.pop('padding', None)  # the twins have none
     section = {**section, **given}
     load_plugins()
+    require_fit(section, parameters, path, downloads=opt is not None or 'type' in given)
     net = _build(section, path)
     try:
         net.load_state_dict(parameters, strict=True)
@@ -161,8 +162,6 @@ def _network_section(opt: str | os.PathLike[str]) -> dict[str, Any]:
 def _build(section: dict[str, Any], path: Path) -> nn.Module:
     from basicsr.archs import build_network
 
-    if problem := registered.name_problem((), 'arch', section['type']):
-        raise UserError(problem.text)
     try:
         net: nn.Module = build_network(section)
     except Exception as error:  # whatever the constructor of a registered class raises

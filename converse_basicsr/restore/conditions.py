@@ -173,10 +173,14 @@ def probe_scale(loaded: Loaded, conditions: dict[str, Any], device: torch.device
     """Find the upscaling factor of the network with a test image.
 
     Raises:
-        UserError: If its output is no image of as many channels, and of a multiple of the size, as its input.
+        UserError: If it takes no image, or its output is none of as many channels, and of a multiple of the size.
     """
-    x = torch.zeros(1, loaded.channels, PROBE, PROBE, device=device)
-    y = loaded.net(x, **conditions)
+    try:
+        x = torch.zeros(1, loaded.channels, PROBE, PROBE, device=device)
+        y = loaded.net(x, **conditions)
+    except Exception as error:  # whatever the network of a plugin or of a stranger's file raises
+        reason = ' '.join(str(error).split())[:300] or type(error).__name__
+        raise UserError(f'{loaded.name} cannot restore an image of {PROBE} x {PROBE}: {reason}') from error
     scale = y.shape[-1] // PROBE if isinstance(y, torch.Tensor) and y.ndim == 4 else 0
     if scale < 1 or y.shape != (1, loaded.channels, scale * PROBE, scale * PROBE):
         shape = tuple(y.shape) if isinstance(y, torch.Tensor) else type(y).__name__

@@ -1,5 +1,6 @@
 """Decide which input file becomes which result file, and restore them all."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,8 @@ import cv2
 from converse_basicsr.errors import UserError
 from converse_basicsr.files import picture as image_file
 from converse_basicsr.files import sheet
-from converse_basicsr.files.images import IMAGE_SUFFIXES, BadImage, find_images
+from converse_basicsr.files.decoding import BadImage, area
+from converse_basicsr.files.images import IMAGE_SUFFIXES, find_images
 from converse_basicsr.files.picture import Picture
 
 if TYPE_CHECKING:
@@ -29,18 +31,26 @@ class Plan(NamedTuple):
     notes: list[str]
 
 
-def plan(inputs: Sequence[Path], output: Path, *, overwrite: bool = False, skip_existing: bool = False) -> Plan:
+def plan(
+    inputs: Sequence[Path],
+    output: Path,
+    *,
+    overwrite: bool = False,
+    skip_existing: bool = False,
+    comparisons: Path | None = None,
+) -> Plan:
     """Decide which input becomes which result, before anything is computed.
 
     Args:
         inputs: Images, and folders of images.
         output: Folder of the results.
-        overwrite: Replace results that exist.
+        overwrite: Replace results, and pictures beside them, that exist.
         skip_existing: Leave out images whose results exist.
+        comparisons: Folder for pictures of input and result side by side, if there are to be any.
 
     Raises:
-        UserError: If an input is no image, two images would have one result, a result would replace its input, or
-            results exist and neither flag is given.
+        UserError: If an input is no image, two images would have one result, a result would replace its input, a folder
+            cannot be written into, or results exist and neither flag is given.
     """
     sources, notes = _find(inputs)
     jobs = {source: output / f'{source.stem}.png' for source in sources}
@@ -53,22 +63,45 @@ def plan(inputs: Sequence[Path], output: Path, *, overwrite: bool = False, skip_
         for sources in by_target.values()
         if len(sources) > 1
     ]
-    files = {source.resolve() for source in jobs}
+    kept = {target for target in jobs.values() if skip_existing and os.path.lexists(target)}
+    jobs = {source: target for source, target in jobs.items() if target not in kept}
+    pictures = [comparisons / target.name for target in jobs.values()] if comparisons else []
+    there = [target for target in (*jobs.values(), *pictures) if os.path.lexists(target)]
+    files = {_identity(source) for source in sources}
     problems += [
         f'{target} would replace an input: choose another --output'
-        for target in jobs.values()
-        if target.resolve() in files
+        for target in (*kept, *there)
+        if _identity(target) in files
     ]
-    if not problems and skip_existing:
-        jobs = {source: target for source, target in jobs.items() if not target.exists()}
-    elif not problems and not overwrite:
-        there = [target for target in jobs.values() if target.exists()]
-        if there:
-            more = f' and {len(there) - 1} more' if len(there) > 1 else ''
-            problems = [f'{there[0]}{more} exist already: choose another --output, --skip-existing or --overwrite']
+    if not problems and there and not overwrite:
+        more = f' and {len(there) - 1} more' if len(there) > 1 else ''
+        others = 'another --output' if skip_existing else 'another --output, --skip-existing'
+        problems = [f'{there[0]}{more} exist already: choose {others} or --overwrite']
+    problems = problems or [text for folder in (output, comparisons) if folder and (text := _obstacle(folder))]
     if problems:
         raise UserError(*problems)
     return Plan(jobs, notes)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Tell files apart, whatever names and links lead to them; None for a link to nothing."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _obstacle(folder: Path) -> str:
+    """Say why nothing can be written into a folder that exists or will be made; empty if it can."""
+    there = folder
+    while not os.path.lexists(there) and there != there.parent:
+        there = there.parent
+    if not there.is_dir():
+        return f'{there} is no folder: choose another --output'
+    if not os.access(there, os.W_OK | os.X_OK):
+        return f'{there} cannot be written into: choose another --output'
+    return ''
 
 
 def _find(inputs: Sequence[Path]) -> tuple[list[Path], list[str]]:
@@ -94,6 +127,7 @@ def carry_out(
     jobs: Mapping[Path, Path],
     restorer: 'Restorer',
     *,
+    overwrite: bool = False,
     comparisons: Path | None = None,
     caption: str = 'restored',
     progress: Callable[[Path, int], object] = lambda source, pixels: None,
@@ -103,6 +137,7 @@ def carry_out(
     Args:
         jobs: Image -> result.
         restorer: What restores.
+        overwrite: Replace files that exist; without it, one that has appeared since :func:`plan` looked is kept.
         comparisons: Folder for pictures of input and result side by side; none are written if None.
         caption: What these pictures call the result.
         progress: Called with an image and a number of newly completed pixels: 0 when it is begun, those of a tile after
@@ -120,18 +155,29 @@ def carry_out(
         try:
             before = image_file.read(source)
             after = restorer(before, partial(progress, source))
+            picture = compare(before, after, caption) if comparisons else None
         except BadImage as error:
             bad.append(f'{source} {error}')
-            progress(source, image_file.area(source))
+        except Exception as error:  # whatever a network raises for this image must not take the others with it
+            bad.append(f'{source} cannot be restored: {_reason(error)}')
+        else:
+            image_file.write(after, target, replace=overwrite)
+            if comparisons and picture:
+                image_file.write(picture, comparisons / target.name, replace=overwrite)
             continue
-        image_file.write(after, target)
-        if comparisons is not None:
-            write_comparison(before, after, caption, comparisons / target.name)
+        progress(source, area(source))
     return bad
 
 
-def write_comparison(before: Picture, after: Picture, caption: str, path: Path) -> None:
-    """Write input and result side by side: the whole result, then a detail of each, without transparency."""
+def _reason(error: Exception) -> str:
+    """Return the first line of an exception, or what to do where memory was short, of the CPU or a GPU."""
+    text = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    short = isinstance(error, MemoryError) or any(sign in text for sign in ('out of memory', "can't allocate memory"))
+    return 'the memory is used up; give a smaller --tile' if short else text
+
+
+def compare(before: Picture, after: Picture, caption: str) -> Picture:
+    """Show input and result side by side: the whole result, then a detail of each, without transparency."""
     shown = [image.pixels if image.peak == 255 else (image.pixels // 257).astype('uint8') for image in (before, after)]
     height, width = shown[1].shape[:2]
     enlarged = height != shown[0].shape[0]
@@ -139,5 +185,4 @@ def write_comparison(before: Picture, after: Picture, caption: str, path: Path) 
     colours = [image[..., ::-1] if image.shape[2] == 3 else image[..., 0] for image in shown]
     captions = ('bicubic' if enlarged else 'input', caption)
     panels = [(text, image.copy()) for text, image in zip(captions, colours)]
-    comparison = sheet.compare(panels)
-    image_file.write(Picture(comparison[..., ::-1]), path)
+    return Picture(sheet.compare(panels)[..., ::-1])

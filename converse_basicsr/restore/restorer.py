@@ -11,7 +11,7 @@ from torch import nn
 
 from converse_basicsr.archs.reach import reach_of
 from converse_basicsr.errors import ArgumentError
-from converse_basicsr.files.images import BadImage
+from converse_basicsr.files.decoding import BadImage
 from converse_basicsr.files.picture import Picture
 from converse_basicsr.restore.border import close
 from converse_basicsr.restore.checkpoint import Loaded, load
@@ -153,7 +153,7 @@ class Restorer:
 
         Raises:
             ValueError: If the array is no image, or the network does not take it.
-            BadImage: If the picture does not suit the network.
+            BadImage: If the picture does not suit the network, or the network returns values that are not finite.
         """
         if isinstance(image, Picture):
             if self.channels not in (1, 3):
@@ -194,7 +194,10 @@ class Restorer:
             y = y.mean(1, keepdim=True)
         else:
             y = self.net(x.transpose(0, 1), **self.conditions).transpose(0, 1)
-        y = y[:, 0, : self.scale * image.shape[0], : self.scale * image.shape[1]].clamp(0, 1) * peak
+        y = y[:, 0, : self.scale * image.shape[0], : self.scale * image.shape[1]]
+        if not y.isfinite().all():
+            raise BadImage(f'makes {type(self.net).__name__} return values that are not finite: restore it by another')
+        y = y.clamp(0, 1) * peak
         restored: np.ndarray = (y if is_float else y.round()).permute(1, 2, 0).cpu().numpy()
         return restored.astype(image.dtype)
 

@@ -35,6 +35,7 @@ def test_choose_parameters_refuses_what_holds_none(content: Any) -> None:
         files.choose_parameters(content, 'params', 'x.pth')
 
 
+@pytest.mark.promise('a checkpoint that is truncated, no checkpoint, or a pickle that would run code')
 def test_a_checkpoint_that_runs_code_is_refused(tmp_path: Path) -> None:
     class Bomb:
         def __reduce__(self) -> tuple[Any, ...]:

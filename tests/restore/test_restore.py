@@ -70,6 +70,7 @@ def test_the_result_is_the_networks(basicsr: Basicsr, weights: Path, photos: Pat
     assert np.array_equal(after[..., 3], before[..., 3])
 
 
+@pytest.mark.promise('results of `basicsr restore` that exist, or that would replace an input')
 def test_nothing_is_overwritten_unasked(basicsr: Basicsr, weights: Path, photos: Path, capsys) -> None:
     command = ('restore', None, 'photos', '--checkpoint', 'dncnn.pth', '--output', 'out')
     Path('out').mkdir()
@@ -86,6 +87,7 @@ def test_nothing_is_overwritten_unasked(basicsr: Basicsr, weights: Path, photos:
     assert len(shapes(Path('out'))) == 3
 
 
+@pytest.mark.promise('results of `basicsr restore` that exist, or that would replace an input')
 def test_inputs_are_never_replaced(basicsr: Basicsr, weights: Path, photos: Path, capsys) -> None:
     command = ('restore', None, 'photos/deep.png', '--checkpoint', 'dncnn.pth', '--output', 'photos', '--overwrite')
     assert basicsr(*command) == 2
@@ -96,6 +98,7 @@ def test_inputs_are_never_replaced(basicsr: Basicsr, weights: Path, photos: Path
     assert not Path('out').exists()
 
 
+@pytest.mark.promise('a bad image among those that `basicsr restore` is given')
 def test_bad_images_are_named_and_the_others_restored(basicsr: Basicsr, weights: Path, photos: Path, capsys) -> None:
     (photos / 'bad.png').write_bytes(b'')
     assert basicsr('restore', None, 'photos', '--checkpoint', 'dncnn.pth', '--output', 'out') == 2

@@ -3,7 +3,7 @@ import pytest
 import torch
 from torch import nn
 
-from converse_basicsr.files.images import BadImage
+from converse_basicsr.files.decoding import BadImage
 from converse_basicsr.files.picture import Picture
 from converse_basicsr.restore.restorer import Restorer
 
