@@ -1,8 +1,10 @@
 """Training states: what they hold besides BasicSR's part, which one is resumed, and which are kept."""
 
+import logging
 import os
 import random
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +13,16 @@ import torch
 import torch.distributed
 
 from converse_basicsr.checkpoints import files
+from converse_basicsr.checkpoints.course import Courses, states_in
 from converse_basicsr.errors import UserError
-from converse_basicsr.files import atomic
+from converse_basicsr.files import atomic, inside
 from converse_basicsr.messages import tell
 
 NEEDED = frozenset({'iter', 'epoch', 'optimizers', 'schedulers'})
 """Keys that every training state has, also one written by BasicSR itself."""
+
+_CHECKPOINT = re.compile(rf'(net_\w+_)?([0-9]+|latest)({"|".join(map(re.escape, (".state", *files.SUFFIXES)))})')
+"""Names of the files that a run writes."""
 
 
 def generator_states() -> list[dict[str, Any]]:
@@ -71,46 +77,49 @@ def plain_results(results: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dic
     }
 
 
-def iteration(path: Path) -> int | None:
-    """Return the iteration in the name of a state or network, ``None`` where it has none (``net_g_latest.pth``)."""
-    number = path.stem.rpartition('_')[2]
-    return int(number) if number.isdecimal() else None
-
-
 def saved_iterations(folder: Path) -> list[int]:
     """Return the iterations of the training states in a folder, ascending."""
-    return sorted(number for path in folder.glob('*.state') if (number := iteration(path)) is not None)
+    return list(states_in(folder))
 
 
-def keep_newest(count: int, current_iter: int, states: Path, models: Path) -> None:
-    """Delete all training states but the newest ``count`` up to an iteration, and all networks that are older.
+def keep_newest(count: int, saved: Collection[int], labels: Collection[str], states: Path, models: Path) -> list[int]:
+    """Delete the states and networks of all iterations but the newest ``count``.
 
     A state is deleted before its networks, so an interrupted deletion leaves networks without a state, which the next
-    call deletes.
+    call deletes. Links and folders of such names, which no run makes, stay.
 
     Args:
-        count: Number of states to keep, at least 1.
-        current_iter: The iteration that was just saved. Newer states are from before the run was resumed; they may be
-            damaged, so they do not count, and they stay.
+        count: Number of iterations to keep, at least 1.
+        saved: Those that the run has saved. Files of others belong to somebody else.
+        labels: What the networks' files begin with: ``net_g`` for ``net_g_5000.pth``.
         states: The run's ``training_states`` folder.
         models: The run's ``models`` folder.
+
+    Returns:
+        The iterations of ``saved`` whose files are still there.
     """
-    kept = [number for number in saved_iterations(states) if number <= current_iter][-count:]
-    if not kept:  # a model of a plugin may save no states
-        return
-    networks = [path for suffix in files.SUFFIXES for path in models.glob(f'net_*{suffix}')]
-    for path in [*states.glob('*.state'), *networks]:
-        number = iteration(path)
-        if number is not None and number < kept[0]:
-            path.unlink(missing_ok=True)
+    ordered = sorted(saved)
+    kept = ordered[-count:]
+    for number in ordered[:-count]:
+        networks = [f'{label}_{number}{suffix}' for label in labels for suffix in files.SUFFIXES]
+        for folder, name in [(states, f'{number}.state'), *((models, name) for name in networks)]:
+            path = folder / name
+            try:
+                if path.is_file() and not path.is_symlink():
+                    inside.remove(folder, name)
+            except OSError as error:
+                logging.getLogger('basicsr').warning(f'keep_last: {path} cannot be deleted: {error.strerror}')
+                kept.append(number)
+                break
+    return sorted(kept)
 
 
 def remove_unfinished(folders: Iterable[Path]) -> None:
-    """Delete the temporary files that interrupted writes left in these folders."""
+    """Delete the temporary files of checkpoints that interrupted writes left in these folders."""
     for folder in folders:
         for path, final in atomic.unfinished(folder):
-            if iteration(Path(final)) is not None or final.startswith('net_'):
-                path.unlink(missing_ok=True)
+            if _CHECKPOINT.fullmatch(final):
+                inside.remove(folder, path.name)
 
 
 def network_file(models: Path, label: str, iteration: int | str) -> Path:
@@ -128,7 +137,7 @@ def network_file(models: Path, label: str, iteration: int | str) -> Path:
 
 
 def newest_intact(folder: str | os.PathLike[str], networks: Iterable[str] = ('g',)) -> Path | None:
-    """Find the training state with the highest iteration that is whole and whose networks are whole as well.
+    """Find the newest training state of the folder's course that is whole and whose networks are whole and without NaN.
 
     Args:
         folder: The run's ``training_states`` folder.
@@ -138,17 +147,46 @@ def newest_intact(folder: str | os.PathLike[str], networks: Iterable[str] = ('g'
         Its path, or ``None`` if there is none. States that cannot be used are named on standard error.
     """
     folder = Path(folder)
-    for number in reversed(saved_iterations(folder)):
+    for number in reversed(Courses.read(folder).candidates):
         path = folder / f'{number}.state'
         try:
             files.require_intact(path)
-            state = files.read(path)
-            if not isinstance(state, dict) or not set(state) >= NEEDED:
-                raise UserError(f'{path} is not a training state')
+            saved_after = require_state(files.read(path), path)['iter']
+            if saved_after != number:
+                raise UserError(f'{path} was saved after iteration {saved_after}: it is a copy of another state')
             for label in networks:
-                files.require_intact(network_file(folder.parent / 'models', label, number))
+                network = network_file(folder.parent / 'models', label, number)
+                files.require_intact(network)
+                _require_numbers(network)
         except UserError as error:
             tell(f'auto_resume: skipping {path.name}: {error}')
         else:
             return path
     return None
+
+
+def require_state(content: Any, path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return what a file holds if it is a training state.
+
+    Raises:
+        UserError: If it is not.
+    """
+    if not isinstance(content, dict) or not set(content) >= NEEDED:
+        is_network = isinstance(content, dict) and not set(content).isdisjoint(files.PARAMETER_KEYS)
+        what = 'holds the weights of a network: name it as path:pretrain_network_g' if is_network else 'holds no state'
+        raise UserError(f'{path} is not a training state (training_states/N.state of a run), it {what}')
+    numbers = [content[key] for key in ('iter', 'epoch')]
+    lists = [content[key] for key in ('optimizers', 'schedulers')]
+    if not all(type(number) is int and number >= 0 for number in numbers) or not all(
+        isinstance(entries, list) and all(isinstance(entry, dict) for entry in entries) for entries in lists
+    ):
+        raise UserError(f'{path} is not a training state: what it says of iter, epoch, optimizers or schedulers is odd')
+    return content
+
+
+def _require_numbers(path: Path) -> None:
+    """Refuse the file of a network that has diverged, from which nothing can go on."""
+    for parameters in files.read(path).values():
+        for name, value in parameters.items() if isinstance(parameters, dict) else ():
+            if isinstance(value, torch.Tensor) and value.is_floating_point() and value.isnan().any():
+                raise UserError(f'{path} holds NaN ({name})')

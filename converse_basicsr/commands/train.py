@@ -17,9 +17,10 @@ examples:
   basicsr train -opt options/converse_srresnet_x4.yml --auto_resume
   basicsr train -opt my.yml --force_yml train:total_iter=1000 datasets:train:batch_size_per_gpu=4
   basicsr train -opt options/converse_srresnet_x4.yml --nproc 8 --force_yml datasets:train:batch_size_per_gpu=4
-  torchrun --nproc_per_node=8 -m converse_basicsr.cli train -opt options/converse_srresnet_x4.yml --launcher pytorch
+  torchrun --nproc_per_node=8 --no-python basicsr train -opt options/converse_srresnet_x4.yml --launcher pytorch
 
-SIGTERM and Ctrl-C save the training where it is; --auto_resume goes on from there. See docs/scaling.md.
+SIGTERM, Ctrl-C and a closed terminal save the training where it is; --auto_resume goes on from there. See
+docs/scaling.md.
 """
 
 add_arguments = add_run_arguments

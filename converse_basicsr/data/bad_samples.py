@@ -69,9 +69,10 @@ class GuardedDataset(Dataset[Any]):
             except Exception as error:  # whatever a dataset of BasicSR or a plugin raises on what it cannot read
                 problem = f'data set {self.name}: {self._describe(int(place), error)}'
                 if self.bad is None:
-                    raise BadSampleError(
-                        f'{problem}; replace or remove it, or train with on_bad_sample: skip'
-                    ) from error
+                    # Scores must not leave out images, so skipping is for training only.
+                    is_scored = getattr(self.dataset, 'opt', {}).get('phase') in ('val', 'test')
+                    remedy = 'replace or remove it' + ('' if is_scored else ', or train with on_bad_sample: skip')
+                    raise BadSampleError(f'{problem}; {remedy}') from error
                 if not self.bad[place]:
                     self.bad[place] = True
                     tell(f'skipping a sample: {problem}')

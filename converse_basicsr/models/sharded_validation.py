@@ -15,11 +15,14 @@ _recorded: list[Any] | None = None
 
 
 def recording(calculate_metric: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap BasicSR's ``calculate_metric`` so that a sharded validation sees the values of single images."""
+    """Wrap BasicSR's ``calculate_metric`` so that a sharded validation sees the values of single images.
+
+    ``better`` is for the model that keeps the best value; BasicSR passes it to metrics, which need not take it.
+    """
 
     @functools.wraps(calculate_metric)
     def calculate(data: Any, opt: Any) -> Any:
-        value = calculate_metric(data, opt)
+        value = calculate_metric(data, {key: content for key, content in opt.items() if key != 'better'})
         if _recorded is not None:
             _recorded.append(value)
         return value

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import inspect
 import itertools
 import math
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from basicsr.utils import get_root_logger
 from torch import nn
 
 from converse_basicsr.errors import UserError
+from converse_basicsr.models.finite import ADVICE
 from converse_basicsr.models.training_options import TrainingOptions
 
 
@@ -83,7 +85,12 @@ class TrainingModel(SRModel):
         if not (isinstance(optimizer, type) and issubclass(optimizer, torch.optim.Optimizer)):
             raise UserError(f'train:optim_g:type must be an optimizer of torch.optim, such as Adam, got {optim_type!r}')
         options = {'lr': lr, **kwargs}
-        return optimizer(params, **options)
+        try:
+            made: torch.optim.Optimizer = optimizer(params, **options)
+            inspect.signature(made.step).bind()
+        except (TypeError, ValueError) as error:  # a step that needs a closure, as that of LBFGS, among them
+            raise UserError(f'train:optim_g: {optim_type} cannot train this network: {error}') from error
+        return made
 
     def feed_data(self, data: Mapping[str, Any]) -> None:
         """Take ``lq`` and ``gt`` of a batch or a micro-batch."""
@@ -141,7 +148,13 @@ class TrainingModel(SRModel):
             self._skip(current_iter, buffers)
             return
         self.skipped_in_succession = 0
-        self.scaler.step(self.optimizer_g)
+        try:
+            self.scaler.step(self.optimizer_g)
+        except (TypeError, ValueError, RuntimeError) as error:  # such as SparseAdam, of gradients that are not sparse
+            if isinstance(error, torch.cuda.OutOfMemoryError):
+                raise
+            name = type(self.optimizer_g).__name__
+            raise UserError(f'train:optim_g: {name} cannot train this network: {error}') from error
         self.scaler.update()
         if self.ema_decay > 0:
             self.model_ema(decay=self.ema_decay)
@@ -191,8 +204,8 @@ class TrainingModel(SRModel):
         )
         if self.skipped_in_succession >= limit:
             raise UserError(
-                f'loss or gradient was not finite in {limit} iterations in succession, the last being {current_iter}; '
-                'lower the learning rate, set train:grad_clip, or set train:amp to no'
+                f'loss or gradient was not finite in {limit} iterations in succession, the last being {current_iter}: '
+                f'set train:grad_clip or train:amp: no and go on with --auto_resume, or {ADVICE}'
             )
 
 

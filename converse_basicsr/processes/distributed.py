@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from converse_basicsr.errors import UserError
 from converse_basicsr.messages import tell
@@ -14,6 +14,9 @@ from converse_basicsr.messages import tell
 Answer = TypeVar('Answer')
 
 DEFAULT_PORT = 29500  # torch.distributed's
+
+_excepthook: Any = None
+"""The hook for uncaught exceptions before torch.distributed put one before it, which it never takes back."""
 
 
 def start(launcher: str, *, on_gpus: bool, port: int | None = None, backend: str | None = None) -> None:
@@ -38,6 +41,7 @@ def start(launcher: str, *, on_gpus: bool, port: int | None = None, backend: str
             f'--launcher {launcher}: {", ".join(absent)} not set in the environment; start the processes with '
             'torchrun, or use --nproc N instead of --launcher'
         )
+    whole_numbers('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_PORT')
     if on_gpus:
         torch.cuda.set_device(local_gpu(torch.cuda.device_count()))
     if torch.multiprocessing.get_start_method(allow_none=True) is None:
@@ -46,7 +50,34 @@ def start(launcher: str, *, on_gpus: bool, port: int | None = None, backend: str
     chosen = choose_backend(backend, on_gpus=on_gpus)
     if backend not in (None, chosen) and os.environ['RANK'] == '0':
         tell(f'note: dist_params:backend {backend} needs GPUs; {chosen} takes its place')
-    torch.distributed.init_process_group(chosen)
+    global _excepthook
+    _excepthook = sys.excepthook
+    try:
+        torch.distributed.init_process_group(chosen)
+    except (RuntimeError, ValueError) as error:  # torch's DistError is a RuntimeError
+        address = f'{os.environ["MASTER_ADDR"]}:{os.environ["MASTER_PORT"]}'
+        if re.search('EADDRINUSE|address already in use', str(error), re.IGNORECASE):
+            raise UserError(
+                f'port {os.environ["MASTER_PORT"]} is in use, perhaps by another run: set MASTER_PORT (under Slurm, or '
+                'dist_params:port) to a free one'
+            ) from error
+        reason = str(error).strip().partition('\n')[0]
+        raise UserError(
+            f'rank {os.environ["RANK"]} cannot join the other processes at {address} ({reason}): see whether '
+            'rank 0 runs there, and MASTER_ADDR, MASTER_PORT, RANK and WORLD_SIZE'
+        ) from error
+
+
+def whole_numbers(*names: str) -> None:
+    """Refuse environment variables of a launcher, where they are set, that are no whole numbers.
+
+    Raises:
+        UserError: If one is none.
+    """
+    for name in names:
+        value = os.environ.get(name)
+        if value is not None and not re.fullmatch('[0-9]{1,9}', value):
+            raise UserError(f'the environment variable {name} must be a whole number, got {value!r}: see the launcher')
 
 
 def choose_backend(asked: str | None, *, on_gpus: bool) -> str:
@@ -77,13 +108,24 @@ def choose_backend(asked: str | None, *, on_gpus: bool) -> str:
 
 
 def from_rank_0(function: Callable[[], Answer]) -> Answer:
-    """Return, in every process, what ``function`` returns on rank 0, because other ranks might get another answer."""
+    """Return, in every process, what ``function`` returns on rank 0, because other ranks might get another answer.
+
+    Raises:
+        UserError: In every process, if ``function`` does.
+    """
     import torch
 
     if not torch.distributed.is_initialized():
         return function()
-    answer = [function() if torch.distributed.get_rank() == 0 else None]
+    answer: list[Answer | UserError | None] = [None]
+    if torch.distributed.get_rank() == 0:
+        try:
+            answer = [function()]
+        except UserError as error:
+            answer = [error]
     torch.distributed.broadcast_object_list(answer, src=0)
+    if isinstance(answer[0], UserError):
+        raise UserError(*answer[0].lines)
     return answer[0]  # type: ignore[return-value]
 
 
@@ -94,6 +136,8 @@ def leave() -> None:
         # A DistributedDataParallel that outlives the communication can hang in its destructor (PyTorch 2.4, gloo).
         gc.collect()
         torch.distributed.destroy_process_group()
+    if _excepthook is not None and sys.excepthook.__module__.startswith('torch.'):
+        sys.excepthook = _excepthook
 
 
 def lost_connection(error: RuntimeError) -> bool:

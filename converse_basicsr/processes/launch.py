@@ -2,21 +2,20 @@
 
 import hashlib
 import os
-import shutil
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from converse_basicsr import import_path
 from converse_basicsr.errors import UserError
 from converse_basicsr.messages import tell
-from converse_basicsr.processes.stopping import LAUNCHER, SIGNALS
+from converse_basicsr.processes.stopping import LAUNCHER, handled
 
-COMMAND = [sys.executable, '-m', 'converse_basicsr.cli']
+COMMAND = import_path.command('converse_basicsr.cli')
 
 FOLDER = 'BASICSR_LAUNCH_FOLDER'
 """Environment variable with a folder in which the processes note which messages have been printed."""
@@ -56,7 +55,7 @@ def first_to_tell(message: str) -> bool:
 def run(nproc: int, arguments: Sequence[str]) -> int:
     """Run ``basicsr ARGUMENTS`` in ``nproc`` processes of one run and wait for all of them.
 
-    The first that fails ends the others. SIGTERM and Ctrl-C are passed on, so that the processes can save.
+    The first that fails ends the others. SIGTERM, SIGHUP and Ctrl-C are passed on, so that the processes can save.
 
     Args:
         nproc: Number of processes.
@@ -65,7 +64,11 @@ def run(nproc: int, arguments: Sequence[str]) -> int:
     Returns:
         The exit status: of the first process that failed, or 0.
     """
-    folder = tempfile.mkdtemp(prefix='basicsr_')
+    with tempfile.TemporaryDirectory(prefix='basicsr_', ignore_cleanup_errors=True) as folder:
+        return _run(nproc, arguments, folder)
+
+
+def _run(nproc: int, arguments: Sequence[str], folder: str) -> int:
     environment = {
         # Without this every process would take as many threads as the machine has cores.
         'OMP_NUM_THREADS': str(max(1, (os.cpu_count() or 1) // nproc)),
@@ -87,12 +90,14 @@ def run(nproc: int, arguments: Sequence[str]) -> int:
             if process.poll() is None:
                 process.send_signal(signum)
 
-    before = {watched: signal.signal(watched, hand_on) for watched in SIGNALS}
+    before = handled(hand_on)
     try:
         for rank in range(nproc):
             ranks = {'RANK': str(rank), 'LOCAL_RANK': str(rank)}
             # In sessions of their own, a Ctrl-C reaches them through this process only, once.
             processes.append(subprocess.Popen(command, env={**environment, **ranks}, start_new_session=True))
+            if handed_on:  # it came before this process was there
+                processes[-1].send_signal(handed_on[0])
         return _wait(processes, handed_on)
     finally:
         for process in processes:
@@ -100,7 +105,6 @@ def run(nproc: int, arguments: Sequence[str]) -> int:
             process.wait()
         for watched, handler in before.items():
             signal.signal(watched, handler)
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _wait(processes: list[subprocess.Popen[bytes]], handed_on: list[int]) -> int:

@@ -1,13 +1,18 @@
-"""End a training on SIGTERM or Ctrl-C at the end of an iteration, with everything saved, on all processes alike."""
+"""End a training on SIGTERM, Ctrl-C or a closed terminal: after an iteration, everything saved, all processes alike."""
 
 import contextlib
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
-SIGNALS = (signal.SIGTERM, signal.SIGINT)
+HANGUP = getattr(signal, 'SIGHUP', None)  # of a terminal that was closed; Windows has none
+SIGNALS = (signal.SIGTERM, signal.SIGINT, *([HANGUP] if HANGUP else []))
+
+LOST_WORKER = signal.SIGTERM + 1000
+"""Stands among the signals for the death of a loader process."""
+
 LAUNCHER = 'BASICSR_LAUNCHER_PID'
 """Environment variable with the id of the process that started this one, which stops when that process is gone."""
 
@@ -25,14 +30,18 @@ class Stopped(Exception):
 
     @classmethod
     def after(cls, iteration: int, signum: int) -> 'Stopped':
-        """Say what was saved: the state after an iteration, or nothing where none was done."""
-        saved = f'saved after iteration {iteration}; go on with --auto_resume' if iteration > 0 else 'nothing to save'
-        return cls(f'stopped by {signal.Signals(signum).name}: {saved}', signum)
+        """Say by which signal, and what was saved."""
+        return cls(f'stopped by {signal.Signals(signum).name}: {saved_after(iteration)}', signum)
 
     @property
     def status(self) -> int:
         """The exit status of the process, as a shell gives it."""
         return 128 + self.signum
+
+
+def saved_after(iteration: int) -> str:
+    """Say what was saved: the state after an iteration, or nothing where none was done."""
+    return f'saved after iteration {iteration}; go on with --auto_resume' if iteration > 0 else 'nothing to save'
 
 
 class ValidationStopped(Exception):
@@ -52,10 +61,12 @@ class StopRequest:
 
     Attributes:
         signum: The signal that asked, 0 as long as none has.
+        reason: How this process lost a loader process, after :data:`LOST_WORKER`.
     """
 
     def __init__(self) -> None:
         self.signum = 0
+        self.reason = ''
         self._answer: tuple[Any, Any] | None = None
         self._launcher = int(os.environ.get(LAUNCHER, '0'))
 
@@ -97,9 +108,15 @@ def current_request() -> StopRequest | None:
     return _request
 
 
+def handled(handler: Callable[[int, Any], None]) -> dict[int, Any]:
+    """Handle :data:`SIGNALS`, but for SIGHUP where ``nohup`` has turned it off; return the handlers before."""
+    watched = [signum for signum in SIGNALS if signum != HANGUP or signal.getsignal(signum) != signal.SIG_IGN]
+    return {signum: signal.signal(signum, handler) for signum in watched}
+
+
 @contextlib.contextmanager
 def stop_on_signals() -> Iterator[StopRequest]:
-    """Turn the first SIGTERM or Ctrl-C into a :class:`StopRequest`; the second one does what it always does.
+    """Turn the first signal of :data:`SIGNALS` into a :class:`StopRequest`; the second does what it always does.
 
     Outside of the main thread, where Python allows no handlers, signals are left alone.
     """
@@ -107,17 +124,19 @@ def stop_on_signals() -> Iterator[StopRequest]:
     request = StopRequest()
 
     def note(signum: int, frame: object) -> None:
-        request.signum = signum
+        repeated, request.signum = bool(request.signum), request.signum or signum
         for watched, handler in before.items():
-            signal.signal(watched, handler)
-        if os.environ.get('RANK', '0') == '0':
+            if watched != HANGUP:  # a shell that ends may send it twice
+                signal.signal(watched, handler)
+        if os.environ.get('RANK', '0') == '0' and not repeated:
             # Not print: the signal may have come in the middle of one.
             name = signal.Signals(signum).name
-            os.write(2, f'basicsr: {name}: saving after this iteration; once more to stop at once\n'.encode())
+            with contextlib.suppress(OSError):  # the terminal may be gone
+                os.write(2, f'basicsr: {name}: saving after this iteration; once more to stop at once\n'.encode())
 
-    before = {}
+    before: dict[int, Any] = {}
     if threading.current_thread() is threading.main_thread():
-        before = {watched: signal.signal(watched, note) for watched in SIGNALS}
+        before = handled(note)
     _request = request
     try:
         yield request

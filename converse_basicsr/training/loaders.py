@@ -16,6 +16,7 @@ from converse_basicsr.data.bad_samples import GuardedDataset
 from converse_basicsr.data.sample_order import SampleOrder
 from converse_basicsr.data.sample_seed import SeededDataset
 from converse_basicsr.errors import UserError
+from converse_basicsr.training.lost_workers import WorkerLost, deaths_held_back, described
 from converse_basicsr.training.place import DataPlace
 
 Options = dict[str, Any]
@@ -49,7 +50,7 @@ def build_training_loader(run: Options, section: Options) -> tuple[DataLoader[An
     per_gpu = section['batch_size_per_gpu'] * accumulated_batches(run)
     loader = build_dataloader(
         dataset,
-        {**section, 'batch_size_per_gpu': per_gpu},
+        {**_without_thread(section), 'batch_size_per_gpu': per_gpu},
         num_gpu=run['num_gpu'],
         dist=run['dist'],
         sampler=sampler,
@@ -73,7 +74,12 @@ def build_scoring_loaders(run: Options) -> list[DataLoader[Any]]:
             continue
         dataset = GuardedDataset(build_dataset(section), section['name'])
         loader = build_dataloader(
-            dataset, section, num_gpu=run['num_gpu'], dist=run['dist'], sampler=None, seed=run['manual_seed']
+            dataset,
+            _without_thread({**section, 'num_worker_per_gpu': 0}),  # what BasicSR scores with
+            num_gpu=run['num_gpu'],
+            dist=run['dist'],
+            sampler=None,
+            seed=run['manual_seed'],
         )
         get_root_logger().info(f'Number of {section["phase"]} images/folders in {section["name"]}: {len(dataset)}')
         _give_generator(loader, run)
@@ -91,6 +97,7 @@ def start_place(
     loader: DataLoader[Any], sampler: SampleOrder, *, epoch: int, iteration: int, position: int
 ) -> DataPlace:
     """Set loader and sampler to where a run starts or goes on, and return that place."""
+    position = min(position, sampler.total_size)  # the data set may have become smaller
     sampler.resume(epoch, position)
     if loader.generator is not None:
         loader.generator.manual_seed(loader.generator.initial_seed() + iteration)
@@ -119,11 +126,37 @@ def log_statistics(run: Options, loader: DataLoader[Any], place: DataPlace, logg
 
 
 def batches(run: Options, loader: DataLoader[Any]) -> Iterator[Any]:
-    """Yield the batches of an epoch, read ahead as ``prefetch_mode`` says."""
-    on_gpu = run['datasets']['train'].get('prefetch_mode') == 'cuda'
-    prefetcher = CUDAPrefetcher(loader, run) if on_gpu else CPUPrefetcher(loader)
-    while (batch := prefetcher.next()) is not None:
-        yield batch
+    """Yield the batches of an epoch, read ahead as ``prefetch_mode`` says.
+
+    Raises:
+        WorkerLost: Between two batches, if a loader process was killed.
+    """
+    on_gpu, deaths = run['datasets']['train'].get('prefetch_mode') == 'cuda', list[str]()
+    try:
+        prefetcher = CUDAPrefetcher(loader, run) if on_gpu else CPUPrefetcher(loader)
+        with deaths_held_back() as deaths:
+            while (batch := prefetcher.next()) is not None and not deaths:
+                yield batch
+    except RuntimeError as error:
+        reason = described(error)
+        if reason is None:
+            raise
+        deaths = [*deaths, reason]
+    if deaths:
+        raise WorkerLost(deaths[0])
+
+
+def batches_without_workers(loader: DataLoader[Any]) -> Iterator[Any]:
+    """Yield what a loader would yield, made in this process."""
+    yield from DataLoader(
+        loader.dataset,
+        loader.batch_size,
+        sampler=loader.sampler,
+        drop_last=True,
+        collate_fn=loader.collate_fn,
+        pin_memory=loader.pin_memory,
+        generator=loader.generator,
+    )
 
 
 def create_train_val_dataloader(
@@ -138,6 +171,16 @@ def create_train_val_dataloader(
     log_statistics(run, loader, place, logger)
     total = int(run['train']['total_iter'])
     return loader, sampler, build_scoring_loaders(run), place.epoch_of(total), total
+
+
+def _without_thread(section: Options) -> Options:
+    """Let no thread make samples beside the training, which draws from the same random generators.
+
+    With ``prefetch_mode: cpu`` a thread reads ahead; without loader processes it makes the samples itself.
+    """
+    if section.get('prefetch_mode') == 'cpu' and section.get('num_worker_per_gpu', 0) == 0:
+        return {**section, 'prefetch_mode': None}
+    return section
 
 
 def _give_generator(loader: DataLoader[Any], run: Options) -> None:

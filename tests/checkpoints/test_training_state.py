@@ -1,4 +1,6 @@
+import logging
 import random
+import re
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +10,8 @@ import torch
 from converse_basicsr.checkpoints import training_state
 from converse_basicsr.checkpoints.files import read, require_intact, write
 from converse_basicsr.errors import UserError
+
+LABELS = ('net_g', 'net_d')
 
 
 def save(folder: Path, *iterations: int) -> tuple[Path, Path]:
@@ -30,25 +34,55 @@ def left(folder: Path) -> set[str]:
 
 def test_the_newest_are_kept_and_networks_of_a_deletion_cut_short_are_not(tmp_path: Path) -> None:
     states, models = save(tmp_path, -50, 100, 200, 1000)
-    training_state.keep_newest(2, 1000, states, models)
+    assert training_state.keep_newest(2, [50, 100, 200, 1000], LABELS, states, models) == [200, 1000]
     assert left(states) == {'200.state', '1000.state'}
     assert left(models) == {f'net_{label}_{number}.pth' for label in 'gd' for number in (200, 1000)} | {
         'net_g_latest.pth'
     }
 
 
-def test_states_of_an_earlier_course_do_not_count(tmp_path: Path) -> None:
-    """State 35 was damaged, so the run has gone on from 30: 31 must not be deleted for it."""
-    states, models = save(tmp_path, 30, 31, 35)
-    training_state.keep_newest(1, 31, states, models)
-    assert left(states) == {'31.state', '35.state'}
+def test_what_the_run_has_not_saved_is_not_counted_and_not_deleted(tmp_path: Path) -> None:
+    states, models = save(tmp_path, 20, 30, 31, 35)
+    assert training_state.keep_newest(1, [30, 31], LABELS, states, models) == [31]
+    assert left(states) == {'20.state', '31.state', '35.state'}
 
 
-def test_where_a_model_saves_no_states_its_networks_are_kept(tmp_path: Path) -> None:
-    states, models = save(tmp_path, -50, -100)
-    before = left(models)
-    training_state.keep_newest(1, 100, states, models)
-    assert left(models) == before
+COPIES = ['ours_2.state', '2.state.bak', '02.state', '+2.state', '\u0662.state', ' 2.state', '2_000.state']
+COPIES_OF_NETWORKS = ['net_g_best_2.pth', 'net_g_1e3.pth', 'net_g_2.pth.part', 'net_x_2.pth', 'net_g_02.pth']
+
+
+@pytest.mark.promise(
+    'files beside the checkpoints that the run has not written: copies (`net_g_best_2.pth`), links, folders'
+)
+def test_copies_of_the_user_stay(tmp_path: Path) -> None:
+    states, models = save(tmp_path, 2, 1000, 2000)
+    for name in COPIES:
+        (states / name).touch()
+    for name in COPIES_OF_NETWORKS:
+        (models / name).touch()
+    (states / '3.state').mkdir()
+    (states / '4.state').symlink_to(states / '2000.state')
+    (models / 'net_g_3.pth').mkdir()
+    assert training_state.saved_iterations(states) == [2, 3, 4, 1000, 2000]
+    assert training_state.keep_newest(1, [2, 3, 4, 1000, 2000], LABELS, states, models) == [2000]
+    assert left(states) == {*COPIES, '2000.state', '3.state', '4.state'}
+    assert left(models) == {*COPIES_OF_NETWORKS, 'net_g_2000.pth', 'net_d_2000.pth', 'net_g_3.pth', 'net_g_latest.pth'}
+
+
+def test_a_file_that_cannot_be_deleted_does_not_end_the_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    states, models = save(tmp_path, 1, 2, 3)
+
+    def refuse(folder: Path, name: str) -> None:
+        raise PermissionError(13, 'Permission denied')
+
+    monkeypatch.setattr(logging.getLogger('basicsr'), 'propagate', True)
+    with monkeypatch.context() as patched:
+        patched.setattr(training_state.inside, 'remove', refuse)
+        assert training_state.keep_newest(2, [1, 2, 3], LABELS, states, models) == [1, 2, 3]
+    assert '1.state cannot be deleted: Permission denied' in caplog.text
+    assert training_state.keep_newest(2, [1, 2, 3], LABELS, states, models) == [2, 3]
 
 
 def test_generators_go_on_where_they_were_saved(tmp_path: Path) -> None:
@@ -113,15 +147,40 @@ def test_the_newest_state_whose_networks_are_whole_is_found(tmp_path: Path, caps
     states, models = tmp_path / 'training_states', tmp_path / 'models'
     states.mkdir()
     models.mkdir()
-    content = {'iter': 1, 'epoch': 0, 'optimizers': [], 'schedulers': []}
-    for number, suffix in ((1, 'pth'), (2, 'safetensors'), (3, 'pth'), (4, 'pth')):
+    for number, suffix in ((1, 'pth'), (2, 'safetensors'), (3, 'pth'), (4, 'pth'), (5, 'pth')):
         write({'params': {'w': torch.zeros(100)}}, models / f'net_g_{number}.{suffix}')
-        write(content if number < 4 else {'iter': 4}, states / f'{number}.state')
+        content = {'iter': min(number, 4), 'epoch': 0, 'optimizers': [], 'schedulers': []}
+        write(content if number != 4 else {'iter': 4}, states / f'{number}.state')
     damaged = models / 'net_g_3.pth'
     damaged.write_bytes(damaged.read_bytes()[:50])
     assert training_state.newest_intact(states) == states / '2.state'
     told = capsys.readouterr().err
+    assert re.search('skipping 5.state: .* was saved after iteration 4: it is a copy of another state', told)
     assert 'skipping 4.state' in told
     assert 'is not a training state' in told
     assert 'skipping 3.state' in told
     assert training_state.newest_intact(tmp_path / 'absent') is None
+
+
+STATE = {'iter': 3, 'epoch': 0, 'optimizers': [], 'schedulers': []}
+
+
+@pytest.mark.promise('a `resume_state` that is no training state, or that of another network, optimizer or schedule')
+@pytest.mark.parametrize(
+    ('content', 'message'),
+    [
+        ({'params': {'w': torch.zeros(1)}}, 'holds the weights of a network: name it as path:pretrain_network_g'),
+        ([1, 2], 'holds no state'),
+        ({}, 'holds no state'),
+        (torch.zeros(3), 'holds no state'),
+        ({**STATE, 'iter': True}, 'is odd'),
+        ({**STATE, 'iter': -1}, 'is odd'),
+        ({**STATE, 'iter': '3'}, 'is odd'),
+        ({**STATE, 'epoch': 0.5}, 'is odd'),
+        ({**STATE, 'optimizers': {}}, 'is odd'),
+        ({**STATE, 'schedulers': [None]}, 'is odd'),
+    ],
+)
+def test_what_is_no_training_state_is_named(content: object, message: str) -> None:
+    with pytest.raises(UserError, match=f'x.state is not a training state.*{message}'):
+        training_state.require_state(content, 'x.state')

@@ -69,6 +69,14 @@ def build(num_gpu: int) -> Build:
     return build
 
 
+@pytest.mark.parametrize('name', ['LBFGS', 'SparseAdam', 'Muon'])
+def test_an_optimizer_that_cannot_do_the_work_is_named(build: Build, name: str) -> None:
+    if not hasattr(torch.optim, name):
+        pytest.skip(f'this PyTorch has no {name}')
+    with pytest.raises(UserError, match=f'train:optim_g: {name} cannot train this network'):
+        trained(build({'type': 'NormedNet'}, optimizer=name), scale=1)
+
+
 def batch(number: int, size: int = 8, scale: int = 1) -> dict[str, Any]:
     torch.manual_seed(number)
     gt = torch.rand(size, 3, 8 * scale, 8 * scale)

@@ -15,8 +15,7 @@ import torch
 import yaml
 from tiny_processes import checkpoint, newest, process_environment, train
 
-from converse_basicsr.errors import UserError
-from converse_basicsr.processes import distributed, launch, stopping
+from converse_basicsr.processes import launch, stopping
 
 needs_signals = pytest.mark.skipif(os.name == 'nt', reason='processes are sent signals, which Windows lacks')
 
@@ -75,6 +74,7 @@ def test_two_processes_save_together_when_stopped(
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path('/proc/self/task').exists(), reason='finds the processes in /proc: needs Linux')
+@pytest.mark.promise('processes of `--nproc` whose starter is killed, or of which one fails')
 def test_processes_do_not_outlive_their_launcher(
     run_options: dict[str, Any], option_file: Callable[[], Path], tmp_path: Path
 ) -> None:
@@ -95,6 +95,7 @@ def test_processes_do_not_outlive_their_launcher(
 
 
 @pytest.mark.slow
+@pytest.mark.promise('processes of `--nproc` whose starter is killed, or of which one fails')
 def test_the_error_of_one_process_ends_all(
     run_options: dict[str, Any], option_file: Callable[[], Path], tmp_path: Path
 ) -> None:
@@ -160,55 +161,8 @@ def test_the_first_failure_is_the_status_of_all(tmp_path: Path, monkeypatch: pyt
     assert time.monotonic() - started < 30
 
 
-class TestGpus:
-    def test_each_process_takes_the_gpu_of_its_number_on_the_machine(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv('RANK', '5')
-        monkeypatch.setenv('LOCAL_RANK', '1')
-        assert distributed.local_gpu(2) == 1
-
-    @pytest.mark.parametrize('local', ['2', None])
-    def test_a_process_without_a_gpu_is_refused(self, monkeypatch: pytest.MonkeyPatch, local: str | None) -> None:
-        monkeypatch.setenv('RANK', '2')
-        monkeypatch.delenv('LOCAL_RANK', raising=False)
-        if local:
-            monkeypatch.setenv('LOCAL_RANK', local)
-        with pytest.raises(UserError, match=r'rank 2 is process 3 of this machine, which shows 2 GPU\(s\)'):
-            distributed.local_gpu(2)
-
-
-class TestSlurm:
-    @pytest.fixture(autouse=True)
-    def _environment(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        monkeypatch.setattr(os, 'environ', os.environ.copy())
-        for name in ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT'):
-            os.environ.pop(name, None)
-        os.environ.update(SLURM_PROCID='11', SLURM_NTASKS='16', SLURM_LOCALID='3', SLURM_NODELIST='node[07-08]')
-
-    def test_its_environment_is_taken_over(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        asked = []
-
-        def scontrol(command: list[str], **_: Any) -> subprocess.CompletedProcess[str]:
-            asked.append(command)
-            return subprocess.CompletedProcess(command, 0, 'node07\nnode08\n')
-
-        monkeypatch.setattr(distributed.subprocess, 'run', scontrol)
-        distributed.take_over_slurm_environment(29511)
-        names = ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT')
-        assert [os.environ[name] for name in names] == ['11', '16', '3', 'node07', '29511']
-        assert asked == [['scontrol', 'show', 'hostnames', 'node[07-08]']]
-
-    def test_what_is_set_already_is_kept(self) -> None:
-        os.environ.update(MASTER_ADDR='head', MASTER_PORT='20007')
-        distributed.take_over_slurm_environment(None)
-        assert (os.environ['MASTER_ADDR'], os.environ['MASTER_PORT']) == ('head', '20007')
-
-    def test_a_list_of_machines_that_cannot_be_read_is_told(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setenv('PATH', '')
-        with pytest.raises(UserError, match='set MASTER_ADDR to the machine of rank 0'):
-            distributed.take_over_slurm_environment(None)
-
-
 @needs_signals
+@pytest.mark.promise('a second Ctrl-C or SIGTERM while a training saves, or one during a validation')
 def test_the_second_signal_stops_at_once() -> None:
     with stopping.stop_on_signals() as request:
         assert not request
@@ -220,6 +174,7 @@ def test_the_second_signal_stops_at_once() -> None:
 
 
 @needs_signals
+@pytest.mark.promise('a second Ctrl-C or SIGTERM while a training saves, or one during a validation')
 def test_a_validation_ends_when_it_is_stopped() -> None:
     with stopping.stop_on_signals() as request:
         loader = stopping.WatchedLoader(torch.utils.data.DataLoader([1, 2, 3]), request)
@@ -232,30 +187,63 @@ def test_a_validation_ends_when_it_is_stopped() -> None:
             next(batches)
 
 
-class TestBackend:
-    @pytest.mark.parametrize(
-        ('asked', 'on_gpus', 'chosen'), [(None, False, 'gloo'), ('nccl', False, 'gloo'), ('gloo', True, 'gloo')]
-    )
-    def test_what_the_option_file_asks_for_is_taken_where_it_can_be(
-        self, asked: str | None, on_gpus: bool, chosen: str
-    ) -> None:
-        assert distributed.choose_backend(asked, on_gpus=on_gpus) == chosen
+needs_hangup = pytest.mark.skipif(not hasattr(signal, 'SIGHUP'), reason='sends SIGHUP, which Windows lacks')
 
-    def test_a_backend_that_this_torch_lacks_is_refused(self) -> None:
-        with pytest.raises(UserError, match=r'dist_params:backend must be one of .*, got smoke'):
-            distributed.choose_backend('smoke', on_gpus=False)
-        if torch.distributed.is_mpi_available():
-            pytest.skip('this PyTorch has MPI')
-        with pytest.raises(UserError, match='built without mpi'):
-            distributed.choose_backend('mpi', on_gpus=False)
 
-    def test_a_replaced_backend_is_told(
-        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        values = {'RANK': '0', 'WORLD_SIZE': '1', 'MASTER_ADDR': '127.0.0.1', 'MASTER_PORT': str(launch.free_port())}
-        for name, value in values.items():
-            monkeypatch.setenv(name, value)
-        monkeypatch.setattr(torch.multiprocessing, 'set_start_method', lambda method: None)
-        distributed.start('pytorch', on_gpus=False, backend='nccl')
-        distributed.leave()
-        assert 'note: dist_params:backend nccl needs GPUs; gloo takes its place' in capsys.readouterr().err
+@needs_hangup
+def test_a_hangup_that_comes_twice_stops_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system sends it when the terminal closes, and the shell once more."""
+    before = signal.getsignal(signal.SIGHUP)
+    with stopping.stop_on_signals() as request:
+        for _ in range(3):
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert request.signum == signal.SIGHUP
+    assert signal.getsignal(signal.SIGHUP) is before
+
+
+@needs_hangup
+def test_under_nohup_a_hangup_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with stopping.stop_on_signals() as request:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not request
+            assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+@needs_hangup
+def test_a_message_to_a_terminal_that_is_gone_does_no_harm(monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*_: object) -> None:
+        raise OSError(5, 'Input/output error')
+
+    monkeypatch.setattr(stopping.os, 'write', gone)
+    with stopping.stop_on_signals() as request:
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert request.signum == signal.SIGHUP
+
+
+@needs_hangup
+@pytest.mark.promise('a terminal that is closed (SIGHUP) while a training runs in it')
+def test_a_training_in_a_terminal_that_is_closed_is_saved(
+    run_options: dict[str, Any], option_file: Callable[[], Path], tmp_path: Path
+) -> None:
+    """The terminal is closed in truth: what the training writes to it afterwards fails."""
+    import pty
+
+    run_options['train']['total_iter'] = 100_000
+    run_options['logger'].update(save_checkpoint_freq=100_000, print_freq=1)
+    option_file()
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(tmp_path)
+        os.execve(sys.executable, [*BASICSR, 'train', '-opt', 'run.yml'], process_environment())
+    read = b''
+    while b'iter:       3' not in read:
+        read += os.read(terminal, 65536)
+    os.close(terminal)
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 128 + signal.SIGHUP
+    assert newest(tmp_path) >= 3

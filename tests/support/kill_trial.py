@@ -24,7 +24,7 @@ import numpy as np
 from tiny_processes import Training, checkpoint, same, train
 from tiny_run import smooth_image
 
-from converse_basicsr.checkpoints.training_state import iteration, newest_intact, saved_iterations
+from converse_basicsr.checkpoints.training_state import newest_intact, saved_iterations
 
 
 @dataclass
@@ -100,7 +100,7 @@ def trial(folder: Path, kills: int, seed: int = 0) -> Trial:
             raise RuntimeError(f'the run ended before it was killed:\n{training.output}')
         result.kills += 1
         result.in_write += any(run.glob('*/.*.tmp'))
-        networks = max((iteration(path) or 0 for path in (run / 'models').glob('net_g_*.pth')), default=0)
+        networks = max((int(path.stem[6:]) for path in (run / 'models').glob('net_g_[0-9]*.pth')), default=0)
         now = newest_complete()
         result.without_state += networks > now
         result.lost += now < reached

@@ -102,11 +102,13 @@ def newest(folder: Path) -> int:
 
 
 def checkpoint(folder: Path, number: int | str) -> dict[str, Any]:
-    """Networks and training state of a run named ``tiny``."""
+    """Networks and training state of a run named ``tiny``, without what tells the run from another one."""
     run = folder / 'experiments/tiny'
     content = {'networks': torch.load(run / f'models/net_g_{number}.pth')}
     state = run / f'training_states/{number}.state'
-    return {**content, 'state': torch.load(state)} if state.exists() else content
+    if state.exists():
+        content['state'] = {key: value for key, value in torch.load(state).items() if key not in ('course', 'options')}
+    return content
 
 
 def same(a: Any, b: Any) -> bool:

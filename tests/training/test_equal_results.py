@@ -36,6 +36,7 @@ def run(folder: Path, options: dict[str, Any], division: str) -> dict[str, torch
         ('float32', {'type': 'SGD', 'lr': 1e-2}, ['two processes', 'accumulated'], 1e-5),
     ],
 )
+@pytest.mark.promise('a batch divided among processes, or accumulated')
 def test_divisions_of_a_batch(
     run_options: dict[str, Any],
     tmp_path: Path,
@@ -62,6 +63,7 @@ def test_divisions_of_a_batch(
         assert largest < tolerance
 
 
+@pytest.mark.promise('validation by one process or several')
 def test_sharded_validation_equals_that_of_one_process(
     run_options: dict[str, Any], pairs: Path, tmp_path: Path
 ) -> None:

@@ -77,6 +77,7 @@ def test_a_run_does_the_iterations_it_was_asked_for(
     assert logged == list(range(1, total + 1))
 
 
+@pytest.mark.promise('a training set that fills no batch')
 def test_no_full_batch_is_refused(
     basicsr: Run, run_options: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -48,6 +48,7 @@ def whole(pairs: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[in
 
 
 @pytest.mark.parametrize('nproc', [1, 2])
+@pytest.mark.promise('a training that is killed or stopped (Ctrl-C, SIGTERM) and goes on with `--auto_resume`')
 def test_killed_and_resumed(
     long_options: dict[str, Any], whole: Callable[[int], Path], tmp_path: Path, nproc: int
 ) -> None:
@@ -73,6 +74,7 @@ def test_killed_and_resumed(
         (signal.SIGINT, 1, (0,), 18),  # between two iterations
     ],
 )
+@pytest.mark.promise('a training that is killed or stopped (Ctrl-C, SIGTERM) and goes on with `--auto_resume`')
 def test_stopped_and_resumed(
     long_options: dict[str, Any],
     whole: Callable[[int], Path],

@@ -1,0 +1,63 @@
+"""Loader processes that are killed, as systems do when memory is short: the loop learns of it between two batches."""
+
+import contextlib
+import re
+import signal
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+_DEATH = re.compile(r'DataLoader worker \(pid(?:\(s\))? (?P<pid>[\d, ]+)\) (?P<how>[^\n]*)')
+_SHARED_MEMORY = re.compile(
+    'bus error|out of shared memory|(unable|failed) to .*(shared memory|shm|</torch_)', re.IGNORECASE
+)
+FEWER = 'lower num_worker_per_gpu'
+
+
+class WorkerLost(Exception):
+    """A loader process is gone; the text is a phrase that says how, and what to do about it."""
+
+
+def described(error: BaseException) -> str | None:
+    """Describe the loss of a loader process; None if an error means something else."""
+    text = str(error)
+    death = _DEATH.search(text)
+    if (death or 'DataLoader worker process' in text) and _SHARED_MEMORY.search(text):
+        return (
+            'the shared memory (/dev/shm) is too small for the loader processes: '
+            f'{FEWER} or batch_size_per_gpu, or enlarge it (docker run --shm-size=8g)'
+        )
+    if death:
+        return (
+            f'a loader process (pid {death["pid"]}) {death["how"].split(". ")[0].rstrip(". ")}, as happens when memory '
+            f'is short: {FEWER}'
+        )
+    return None
+
+
+@contextlib.contextmanager
+def deaths_held_back() -> Iterator[list[str]]:
+    """Keep PyTorch from raising the death of a loader process wherever this process is, in the midst of a step say.
+
+    Yields:
+        Receives the descriptions of the deaths.
+    """
+    deaths: list[str] = []
+    # PyTorch's handler is there since the first loader with processes; there are none in threads and on Windows.
+    is_main = threading.current_thread() is threading.main_thread()
+    handler = signal.getsignal(signal.SIGCHLD) if is_main and hasattr(signal, 'SIGCHLD') else None
+    if not callable(handler):
+        yield deaths
+        return
+
+    def note(signum: int, frame: Any) -> None:
+        try:
+            handler(signum, frame)
+        except RuntimeError as error:
+            deaths.append(described(error) or str(error))
+
+    signal.signal(signal.SIGCHLD, note)
+    try:
+        yield deaths
+    finally:
+        signal.signal(signal.SIGCHLD, handler)
