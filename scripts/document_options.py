@@ -26,7 +26,7 @@ An option file is YAML: a run, with its data, networks, losses and schedule. Bas
 
 - `basicsr check -opt FILE` lists everything that would stop the run, one problem per line: `FILE:LINE key: what is
   wrong; what to do`. `basicsr train` and `basicsr test` begin with the same check and write nothing before it has
-  passed.
+  passed. With `--dry-run` it also does one iteration and scores one image of each set, and writes nothing.
 - `--force_yml section:key=value` overrides a key. The value is read as YAML; a key that the file does not have may be
   given if it is one of those below.
 - `basicsr schema > options.schema.json` writes a JSON Schema with every registered name and its arguments, those of
@@ -105,13 +105,17 @@ def document() -> str:
         _section('`train:`', definitions.TRAIN),
         _of_models('train'),
         _section('`train: optim_g:`', definitions.ARGUMENTS['optimizer'], level=3),
-        "BasicSR's models know `type: Adam`; `RestorationModel` takes any of `torch.optim`, with its arguments.\n",
+        "BasicSR's models know `type: Adam`; `RestorationModel` takes any of `torch.optim`, with its arguments, that\n"
+        'steps on the gradients of all parameters without calling the network again (`LBFGS`, `SparseAdam` and `Muon`\n'
+        'do not).\n',
         _section('`train: scheduler:`', definitions.ARGUMENTS['scheduler'], level=3),
         '`type: MultiStepLR` takes `milestones`, `gamma`, `restarts` and `restart_weights`, and\n'
         '`type: CosineAnnealingRestartLR` takes `periods`, `restart_weights` and `eta_min`. The sum of `periods` must\n'
         'reach `total_iter`.\n',
         _section('`train: pixel_opt:` and other losses', definitions.ARGUMENTS['loss'], level=3),
-        'Besides `type` (`basicsr list loss`) and these, it takes the arguments of its class.\n',
+        'Besides `type` (`basicsr list loss`) and these, it takes the arguments of its class. With `reduction: none`\n'
+        'there is nothing to minimise. `PerceptualLoss` goes under `perceptual_opt`; PyTorch downloads its weights,\n'
+        'and without a network `basicsr check` says where to put them.\n',
         _section('`val:`', definitions.VAL),
         _of_models('val'),
         _section('`val: metrics: NAME:`', definitions.ARGUMENTS['metric'], level=3),

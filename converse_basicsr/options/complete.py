@@ -5,8 +5,17 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from converse_basicsr.options.keys import DATASETS
+
 # What --debug sets, so that a run of a minute validates and saves.
 DEBUG_FREQUENCY = 8
+
+_DATASET_DEFAULTS: Mapping[str, Mapping[str, Any]] = {
+    'REDSDataset': {'dataroot_flow': None},
+    'VideoTestDataset': {'padding': 'replicate'},
+    'VideoTestDUFDataset': {'padding': 'replicate'},
+}
+"""What BasicSR's datasets read, given or not."""
 
 
 def complete(
@@ -29,13 +38,13 @@ def complete(
         most_gpus: Upper limit of ``num_gpu``: 1 for work on a single device, None for no limit.
 
     Returns:
-        A deep copy with ``num_gpu`` a number, ``manual_seed`` (0 unless given), ``phase`` and ``scale`` in each data
-        set, and ``~`` expanded in paths.
+        A deep copy with ``num_gpu`` a number, ``manual_seed`` (0 unless given), data sets by :func:`complete_dataset`,
+        and ``~`` expanded in paths.
     """
     import torch
 
     run = copy.deepcopy(dict(options))
-    if run['num_gpu'] == 'auto':
+    if run.setdefault('num_gpu', 'auto') == 'auto':
         run['num_gpu'] = torch.cuda.device_count()
     if most_gpus is not None:
         run['num_gpu'] = min(run['num_gpu'], most_gpus)
@@ -43,16 +52,33 @@ def complete(
         run['manual_seed'] = 0
     run.update(is_train=is_train, dist=dist, rank=rank, world_size=world_size)
     for name, dataset in run['datasets'].items():
-        dataset['phase'] = name.split('_')[0]
-        if 'scale' in run:
-            dataset['scale'] = run['scale']
-        for key in ('dataroot_gt', 'dataroot_lq'):
-            if dataset.get(key) is not None:
-                dataset[key] = os.path.expanduser(dataset[key])
+        complete_dataset(dataset, name, run)
     for key, value in run['path'].items():
         if value is not None and key.startswith(('resume_state', 'pretrain_network')):
             run['path'][key] = os.path.expanduser(value)
     return run
+
+
+def complete_dataset(dataset: dict[str, Any], name: str, options: Mapping[str, Any]) -> None:
+    """Add to a section of ``datasets``, in place, what a dataset reads of the rest of the file.
+
+    Args:
+        dataset: The section.
+        name: Its key.
+        options: The file.
+    """
+    dataset['phase'] = name.split('_')[0]
+    if 'scale' in options:
+        dataset['scale'] = options['scale']
+    if dataset['type'] in DATASETS:  # those of plugins may have other defaults
+        for key, definition in DATASETS[dataset['type']].items():
+            if definition.default == '~' and dataset.get(key, '') is None:
+                del dataset[key]  # some datasets of BasicSR take any value for a path
+        for key, default in {'scale': 1, **_DATASET_DEFAULTS.get(dataset['type'], {})}.items():
+            dataset.setdefault(key, default)
+    for key in ('dataroot_gt', 'dataroot_lq'):
+        if dataset.get(key) is not None:
+            dataset[key] = os.path.expanduser(dataset[key])
 
 
 def add_folders(run: dict[str, Any], root_path: str, *, debug: bool = False) -> None:
@@ -69,6 +95,8 @@ def add_folders(run: dict[str, Any], root_path: str, *, debug: bool = False) -> 
     kind = 'experiments' if run['is_train'] else 'results'
     root = os.path.join(root_path, kind, run['name'])
     run['path'].update({f'{kind}_root': root, 'log': root, 'visualization': os.path.join(root, 'visualization')})
+    if run.get('val') is not None:
+        run['val'].setdefault('metrics', None)  # models of videos read it, given or not
     if not run['is_train']:
         # BasicSR's models read both when they test, whether they are given or not.
         run['val'] = {'save_img': False, 'suffix': None, **run['val']}

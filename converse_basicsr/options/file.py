@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from converse_basicsr.errors import UserError
+from converse_basicsr.files.reading import Unreadable, read_bytes
 from converse_basicsr.messages import printable
 
 KeyPath = tuple[str, ...]
@@ -49,6 +50,10 @@ class _Loader(_SafeLoader):
             value = super().construct_object(node, deep=deep)
             if isinstance(value, str):
                 value.encode('utf-8')  # "\\ud800" is valid YAML, but no text that can be printed or written
+                if '\0' in value:
+                    raise yaml.constructor.ConstructorError(
+                        None, None, 'a text holds the character NUL, which no name of a file can have', node.start_mark
+                    )
         except yaml.YAMLError:
             raise
         except Exception:  # PyYAML lets !!int, !!float and others fail with whatever Python raises
@@ -95,6 +100,7 @@ class OptionFile:
         lines: The line of each key, by its path, e.g. ``('train', 'total_iter')``; overrides have none.
         overrides: The overrides as given, e.g. ``['train:total_iter=100']``.
         overridden: The paths of the keys they set.
+        text: The file as it was read, without the overrides; empty where the options come from elsewhere.
     """
 
     path: Path
@@ -102,6 +108,7 @@ class OptionFile:
     lines: dict[KeyPath, int] = field(default_factory=dict)
     overrides: list[str] = field(default_factory=list)
     overridden: set[KeyPath] = field(default_factory=set)
+    text: str = ''
 
     def where(self, *keys: str) -> str:
         """Name a key for a message: ``file.yml:LINE a:b:c``, or ``--force_yml a:b:c`` if it was overridden.
@@ -135,15 +142,13 @@ def read_option_file(path: str | os.PathLike[str], overrides: list[str] | None =
     """
     path = Path(path)
     try:
-        with open(path, 'rb') as file:
-            content = file.read(MAX_BYTES + 1)
-        text = content.decode('utf-8')
+        text = _read(path).decode('utf-8')
     except FileNotFoundError:
         raise UserError(f'option file {path} does not exist; `basicsr options` lists those that come with us') from None
+    except Unreadable as error:
+        raise UserError(f'option file {path} cannot be read: it {error}') from None
     except (OSError, ValueError) as error:
         raise UserError(f'option file {path} cannot be read: {error}') from None
-    if len(content) > MAX_BYTES:
-        raise UserError(f'option file {path} cannot be read: it is larger than {MAX_BYTES} bytes, so no option file')
     try:
         options, lines = _load(text)
     except yaml.YAMLError as error:
@@ -152,10 +157,20 @@ def read_option_file(path: str | os.PathLike[str], overrides: list[str] | None =
         raise UserError(f'{path}{line} is no valid option file: {_reason(error)}') from None
     if not isinstance(options, dict):
         raise UserError(f'option file {path} must hold sections such as `name:` and `datasets:`, got {text[:40]!r}')
-    option_file = OptionFile(path, options, lines)
+    option_file = OptionFile(path, options, lines, text=text)
     for override in overrides or []:
         _apply_override(option_file, override)
     return option_file
+
+
+def _read(path: Path) -> bytes:
+    if path.exists() and not os.path.exists(os.path.realpath(path)):  # the pipe of a shell's <(...), which has no name
+        with open(path, 'rb') as pipe:
+            content = pipe.read(MAX_BYTES + 1)
+        if len(content) > MAX_BYTES:
+            raise Unreadable(f'holds more than {MAX_BYTES} bytes')
+        return content
+    return read_bytes(path, MAX_BYTES)
 
 
 def _load(text: str) -> tuple[Any, dict[KeyPath, int]]:
@@ -185,7 +200,14 @@ def _load(text: str) -> tuple[Any, dict[KeyPath, int]]:
         return None, {}
     _require_small(root)
     lines = _line_numbers(root)  # before merge keys are resolved, which moves keys about
-    return loader.construct_document(root), lines
+    return _separate(loader.construct_document(root)), lines
+
+
+def _separate(value: Any) -> Any:
+    """Copy every section and list, so that a change of one does not reach others that are aliases of it."""
+    if isinstance(value, dict):
+        return {key: _separate(part) for key, part in value.items()}
+    return [_separate(part) for part in value] if isinstance(value, list) else value
 
 
 def _require_small(root: yaml.Node) -> None:

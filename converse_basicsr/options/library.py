@@ -1,11 +1,12 @@
 """The option files that come with this package."""
 
 import importlib.resources
-import shutil
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from converse_basicsr.errors import UserError
+from converse_basicsr.files import atomic
 
 
 def folder() -> Path:
@@ -39,11 +40,12 @@ def copy_to(target: Path) -> int:
     Raises:
         UserError: If a file of the same name and other content is there; nothing has been copied then.
     """
-    pairs = [(path, target / name) for name, path in option_files()]
-    changed = [str(copy) for path, copy in pairs if copy.exists() and copy.read_bytes() != path.read_bytes()]
+    contents = {target / name: path.read_bytes() for name, path in option_files()}
+    there = [copy for copy in contents if os.path.lexists(copy)]
+    changed = [str(copy) for copy in there if not copy.is_file() or copy.read_bytes() != contents[copy]]
     if changed:
         raise UserError(f'{", ".join(changed)} exist with other content; copy to another folder, or move them away')
-    for path, copy in pairs:
+    for copy in contents.keys() - set(there):
         copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(path, copy)
-    return len(pairs)
+        atomic.write_bytes(copy, contents[copy], durable=False, replace=False)
+    return len(contents)

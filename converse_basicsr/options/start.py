@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from converse_basicsr.errors import UserError
-from converse_basicsr.files.atomic import write_bytes
+from converse_basicsr.files import atomic
 from converse_basicsr.messages import printable
 from converse_basicsr.options import check
 from converse_basicsr.options.complete import add_folders, complete
@@ -50,6 +50,7 @@ def start_run(
 
     from converse_basicsr.processes import distributed
 
+    distributed.whole_numbers('WORLD_SIZE')
     if launcher == 'none' and int(os.environ.get('WORLD_SIZE', '1')) > 1:
         raise UserError('this process was started by a distributed launcher: add --launcher pytorch (or slurm)')
     # The run builds the networks itself; only where that fails does the check build them.
@@ -61,7 +62,7 @@ def start_run(
         asked = options.get('dist_params') or {}
         distributed.start(
             launcher,
-            on_gpus=options['num_gpu'] != 0 and torch.cuda.is_available(),
+            on_gpus=options.get('num_gpu') != 0 and torch.cuda.is_available(),
             port=asked.get('port'),
             backend=asked.get('backend'),
         )
@@ -85,10 +86,10 @@ def keep_copy(option_file: OptionFile, folder: str | os.PathLike[str]) -> None:
         option_file: The options as they were read.
         folder: The run's folder; the copy has the name of the file.
     """
-    text = option_file.path.read_text(encoding='utf-8')
-    if option_file.overrides:
+    text = option_file.text
+    if option_file.overrides or not text:
         header = ''.join(f'# --force_yml {printable(override)}\n' for override in option_file.overrides)
         text = header + option_file.dump()
     command = ' '.join(printable(word) for word in sys.argv)
     start = f'# GENERATE TIME: {time.asctime()}\n# CMD:\n# {command}\n\n'
-    write_bytes(Path(folder, option_file.path.name), (start + text).encode('utf-8'))
+    atomic.write_bytes(Path(folder, option_file.path.name), (start + text).encode('utf-8'))

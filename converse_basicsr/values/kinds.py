@@ -12,8 +12,22 @@ ANYTHING: Keywords = {}
 BOOLEAN: Keywords = {'type': 'boolean'}
 SECTION: Keywords = {'type': 'object'}
 TEXT: Keywords = {'type': 'string', 'pattern': '.'}
-FILE_NAME_PART: Keywords = {'type': 'string', 'pattern': r'^(?!\.{1,2}$)[^/\\\x00-\x1f]+$'}
-"""Becomes part of the names of files and folders, which must stay where they belong."""
+FILE_NAME_PART: Keywords = {
+    'type': 'string',
+    'pattern': r'^(?!\.{1,2}$)[^/\\\x00-\x1f\x7f-\x9f]+$(?!\n)',
+    'maxLength': 229,
+}
+"""Becomes part of the names of files and folders, which must stay where they belong.
+
+File systems allow 255 bytes, of which ``train_NAME_20261231_235959.log`` takes 26.
+"""
+
+NAME_TEMPLATE: Keywords = {
+    'type': 'string',
+    'pattern': r'^(?!.*\.\./)([^{}\x00-\x1f\x7f-\x9f]|\{\{|\}\}|'
+    r'\{0?(![rsa])?(:([^{}\x00-\x1f]?[<>^=])?0?\d{0,3}(\.\d{1,3})?s?)?\})+$(?!\n)',
+}
+"""A ``str.format`` template for names of files: no attributes, which reach code, no width that fills the memory."""
 
 
 def integer(least: int | None = None, most: int | None = None) -> Keywords:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from converse_basicsr.values.fitting import fits
-from converse_basicsr.values.kinds import FILE_NAME_PART, TEXT, Schema
+from converse_basicsr.values.kinds import FILE_NAME_PART, NAME_TEMPLATE, TEXT, Schema
 
 _WORDS = {
     'null': '~',
@@ -145,7 +145,9 @@ def _text(schema: Mapping[str, Any]) -> str:
     pattern = schema.get('pattern')
     length = _length(schema.get('minLength'), schema.get('maxLength'), ' characters')
     if pattern == FILE_NAME_PART['pattern']:
-        return f'text{length} without slashes, as it becomes part of a file name'
+        return f'text without slashes{length}, as it becomes part of a file name'
+    if pattern == NAME_TEMPLATE['pattern']:
+        return "text with one pair of braces, such as '{}x4' or '{:0>4}'"
     if pattern == TEXT['pattern']:
         return f'text{length}' if length else 'text that is not empty'
     return f'text{length}' + (f' like {pattern}' if pattern is not None else '')

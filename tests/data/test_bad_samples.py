@@ -101,6 +101,7 @@ def damaged(run_options: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize('prefetch_mode', [None, 'cpu'])
+@pytest.mark.promise('an image damaged in the middle')
 def test_training_stops_at_a_bad_sample_in_one_line(
     basicsr: Any, damaged: dict[str, Any], capsys: pytest.CaptureFixture[str], prefetch_mode: str | None
 ) -> None:
@@ -113,6 +114,7 @@ def test_training_stops_at_a_bad_sample_in_one_line(
 
 
 @pytest.mark.slow
+@pytest.mark.promise('an image damaged in the middle')
 def test_training_skips_and_counts(basicsr: Any, damaged: dict[str, Any]) -> None:
     damaged['datasets']['train']['on_bad_sample'] = 'skip'
     assert basicsr('train', damaged) == 0

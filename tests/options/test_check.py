@@ -89,6 +89,8 @@ def test_options(run_options: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
     return run_options
 
 
+@pytest.mark.promise('a missing folder, file or LMDB')
+@pytest.mark.promise('testing with `save_img` fails without `val: suffix`')
 def test_absent_test_sets_are_named_and_skipped(
     basicsr: Run, test_options: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -111,6 +113,8 @@ def test_absent_test_sets_are_named_and_skipped(
         (lambda options: options['datasets'].update(train=options['datasets']['test_1']), 'must be called test'),
     ],
 )
+@pytest.mark.promise('testing without weights')
+@pytest.mark.promise('a checkpoint that does not fit the network')
 def test_a_test_that_cannot_work_is_refused(
     basicsr: Run,
     test_options: dict[str, Any],
@@ -143,6 +147,7 @@ def test_debug_mode_works(basicsr: Run, run_options: dict[str, Any]) -> None:
     assert 'Validation val' in only_log('debug_tiny')
 
 
+@pytest.mark.promise('with several validation sets, saved images of the same name overwrite each other')
 def test_images_of_two_validation_sets_are_kept_apart(basicsr: Run, run_options: dict[str, Any]) -> None:
     run_options['datasets']['val_2'] = {**run_options['datasets']['val'], 'name': 'again'}
     run_options['val'].update(save_img=True, val_freq=4)

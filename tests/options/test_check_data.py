@@ -69,6 +69,8 @@ def test_folders_that_are_right_are_accepted(basicsr: Run, folders: dict[str, An
     ],
     ids=['empty', 'text', 'truncated-png', 'header-only', 'truncated-jpeg', 'huge', 'one-pixel', 'other-size'],
 )
+@pytest.mark.promise('sizes that do not fit the scale')
+@pytest.mark.promise('zero-byte, truncated, or no image; a header that claims more pixels than OpenCV reads')
 def test_a_bad_image_is_named(
     basicsr: Run, folders: dict[str, Any], capsys: pytest.CaptureFixture[str], content: bytes, message: str
 ) -> None:
@@ -86,6 +88,10 @@ def test_a_bad_image_is_named(
     ],
     ids=['16-bit', 'alpha', 'grey', 'cmyk'],
 )
+@pytest.mark.promise('grey image where colour is read')
+@pytest.mark.promise('16 bits per channel')
+@pytest.mark.promise('alpha channel')
+@pytest.mark.promise('CMYK')
 def test_an_unusual_image_is_noted_and_read(
     basicsr: Run, folders: dict[str, Any], capsys: pytest.CaptureFixture[str], content: bytes, note: str
 ) -> None:
@@ -126,8 +132,8 @@ def list_files(text: str) -> Callable[[dict[str, Any]], object]:
         (remove('lq/1.png'), 'dataroot_lq: holds 3 images, dataroot_gt 4; they must be pairs'),
         (lambda options: Path('lq/1.png').rename('lq/one.png'), 'dataroot_lq: lacks 1.png'),
         (set_train(filename_tmpl='{}x4'), 'dataroot_lq: lacks 0x4.png and 3 more'),
-        (set_train(filename_tmpl='{'), 'filename_tmpl: must have one pair of braces'),
-        (set_train(filename_tmpl='{0.__class__.x}'), 'filename_tmpl: must have one pair of braces'),
+        (set_train(filename_tmpl='{'), 'filename_tmpl: must be text with one pair of braces'),
+        (set_train(filename_tmpl='{0.__class__.x}'), 'filename_tmpl: must be text with one pair of braces'),
         (empty, 'dataroot_gt: gt holds no image'),
         (shrink, 'gt_size: 1 images have fewer than 16 pixels on a side'),
         (set_train(gt_size=40), 'gt_size: 4 images have fewer than 40 pixels on a side'),
@@ -138,6 +144,11 @@ def list_files(text: str) -> Callable[[dict[str, Any]], object]:
         (list_files('0.png (32,32,3)\ngone.png (32,32,3)\n'), 'dataroot_gt: gt: gone.png No such file'),
     ],
 )
+@pytest.mark.promise("a `scale` that is not the network's, a `gt_size` that is no multiple of it")
+@pytest.mark.promise('an empty folder, one that cannot be read, a file in place of a folder')
+@pytest.mark.promise('ground truth and input of different number or names')
+@pytest.mark.promise("images smaller than `gt_size`, than SSIM's window or than NIQE's 192 pixels")
+@pytest.mark.promise('a `meta_info` that lists paths outside of the data set')
 def test_folders_that_do_not_fit_are_refused(
     basicsr: Run,
     folders: dict[str, Any],
@@ -149,6 +160,7 @@ def test_folders_that_do_not_fit_are_refused(
     assert message in refused(basicsr, folders, capsys)
 
 
+@pytest.mark.promise('an empty folder, one that cannot be read, a file in place of a folder')
 def test_a_folder_that_cannot_be_read_is_refused(
     basicsr: Run, folders: dict[str, Any], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -161,12 +173,14 @@ def test_a_folder_that_cannot_be_read_is_refused(
     assert "the data cannot be read: [Errno 13] Permission denied: 'gt'" in refused(basicsr, folders, capsys)
 
 
+@pytest.mark.promise('names beyond ASCII, in folders')
 def test_names_beyond_ascii_are_read(basicsr: Run, folders: dict[str, Any]) -> None:
     for folder in ('gt', 'lq'):
         Path(folder, '2.png').rename(Path(folder, 'Bär 2 \U0001f43b.png'))
     assert basicsr('train', folders) == 0
 
 
+@pytest.mark.promise('sizes that do not fit the scale')
 def test_validation_pairs_may_be_larger_by_less_than_a_pixel_of_the_input(
     basicsr: Run, folders: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -182,6 +196,7 @@ def test_validation_pairs_may_be_larger_by_less_than_a_pixel_of_the_input(
 
 
 @pytest.mark.parametrize(('metric', 'least'), [('calculate_niqe', 200), ('calculate_ssim', 19)])
+@pytest.mark.promise("images smaller than `gt_size`, than SSIM's window or than NIQE's 192 pixels")
 def test_images_too_small_for_a_metric_are_refused(
     basicsr: Run, folders: dict[str, Any], capsys: pytest.CaptureFixture[str], metric: str, least: int
 ) -> None:
@@ -231,11 +246,12 @@ def meta(text: Callable[[str], str]) -> Callable[[dict[str, Any]], object]:
         (meta(lambda text: ''), 'gt.lmdb holds images that meta_info.txt does not list: 40 of 40'),
         (meta(lambda text: text.replace('0003.png', '../../x.png')), 'malformed line 4'),
         (lambda options: Path('gt.lmdb/meta_info.txt').unlink(), 'is no complete LMDB'),
-        (lambda options: Path('gt.lmdb/data.mdb').write_bytes(b'x' * 5000), 'gt.lmdb cannot be opened'),
+        (lambda options: Path('gt.lmdb/data.mdb').write_bytes(b'x' * 5000), 'gt.lmdb has a data.mdb that is no LMDB'),
         (lambda options: Path('gt.lmdb/data.mdb').write_bytes(b''), 'gt.lmdb'),
         (lambda options: write_lmdb(Path('more.lmdb'), {'a': GT}), None),
     ],
 )
+@pytest.mark.promise('an LMDB without `meta_info.txt`, truncated, or with other keys than `meta_info.txt` lists')
 def test_an_lmdb_that_is_not_whole_is_refused(
     basicsr: Run,
     own_lmdb: dict[str, Any],

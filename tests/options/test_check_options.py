@@ -137,6 +137,9 @@ BAD = [
     ('path:pretrain_network_g', 'other.pth', 'other.pth does not fit ConverseSRResNet'),
     ('path:pretrain_network_g', 'list.pth', 'holds no state dict'),
     ('path:resume_state', 'gone.state', 'path:resume_state: gone.state does not exist'),
+    ('path:resume_state', 'other.pth', 'path:resume_state: other.pth is not a training state'),
+    ('path:resume_state', 'list.pth', 'path:resume_state: list.pth is not a training state'),
+    ('path:resume_state', 'text.pth', 'path:resume_state: checkpoint text.pth '),
     ('datasets:train:dataroot_gt', 'gone.lmdb', 'gone.lmdb does not exist; make it with'),
     ('datasets:train:dataroot_gt', 'text.pth', 'text.pth is no folder'),
     ('datasets:train:dataroot_gt', '.', 'must end in .lmdb'),
@@ -183,6 +186,23 @@ def listing(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.usefixtures('files')
 @pytest.mark.parametrize(('key_path', 'value', 'message'), BAD, ids=[f'{key}-{n}' for n, (key, _, _) in enumerate(BAD)])
+@pytest.mark.promise(
+    'a name or suffix with slashes or `..` (`name: ../other`), which would lead out of the folders of the run'
+)
+@pytest.mark.promise(
+    'an unknown, missing or misspelt key; a value of the wrong kind or out of range; a key of another model'
+)
+@pytest.mark.promise('an unknown architecture, model, dataset, metric, loss, optimizer or scheduler')
+@pytest.mark.promise('an argument that the class does not take, or a value that its constructor refuses')
+@pytest.mark.promise("a `scale` that is not the network's, a `gt_size` that is no multiple of it")
+@pytest.mark.promise('`periods` that end before `total_iter`')
+@pytest.mark.promise(
+    'more GPUs than there are; `prefetch_mode: cuda` without one; a package or `backend: mpi` that is missing'
+)
+@pytest.mark.promise('a checkpoint that is truncated, no checkpoint, or a pickle that would run code')
+@pytest.mark.promise('a checkpoint that does not fit the network')
+@pytest.mark.promise('a missing folder, file or LMDB')
+@pytest.mark.promise('a wrong argument of a metric is ignored')
 def test_it_is_refused_in_one_line_and_nothing_is_written(
     basicsr: Run,
     run_options: dict[str, Any],
@@ -219,6 +239,7 @@ BAD_OVERRIDES = [
 
 
 @pytest.mark.parametrize(('override', 'message'), BAD_OVERRIDES)
+@pytest.mark.promise('code in `--force_yml`')
 def test_bad_overrides_are_refused_in_one_line(
     basicsr: Run,
     run_options: dict[str, Any],
@@ -246,6 +267,9 @@ def test_a_backend_that_this_machine_may_lack_is_no_mistake(
 @pytest.mark.parametrize(
     ('key', 'value', 'package'),
     [('save_format', 'safetensors', 'safetensors'), ('use_tb_logger', True, 'tensorboard')],
+)
+@pytest.mark.promise(
+    'more GPUs than there are; `prefetch_mode: cuda` without one; a package or `backend: mpi` that is missing'
 )
 def test_a_package_that_the_log_needs_is_named(
     basicsr: Run,

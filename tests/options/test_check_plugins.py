@@ -78,6 +78,7 @@ FAULTY = [
 
 
 @pytest.mark.parametrize(('declared', 'message'), FAULTY)
+@pytest.mark.promise('a plugin that declares its keys with more of JSON Schema than is understood')
 def test_a_declaration_that_is_not_understood_is_refused_with_class_key_and_keyword(
     basicsr: Run,
     plugin: Any,

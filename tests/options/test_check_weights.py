@@ -50,16 +50,16 @@ def option_file(run_options: dict[str, Any], tmp_path: Path) -> OptionFile:
 @pytest.fixture
 def built(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The types of the networks that the check builds."""
-    from converse_basicsr.options.check import weights
+    from converse_basicsr.options.check import building
 
     types: list[str] = []
-    original = weights._build
+    original = building.build
 
     def note(options: dict[str, Any]) -> Any:
         types.append(options['type'])
         return original(options)
 
-    monkeypatch.setattr(weights, '_build', note)
+    monkeypatch.setattr(building, 'build', note)
     return types
 
 
@@ -125,6 +125,7 @@ def test_the_diagnosis_names_what_the_run_failed_on(option_file: OptionFile, tmp
     ],
 )
 @pytest.mark.parametrize('build_networks', [True, False])
+@pytest.mark.promise('weights that fit, of a network with another `operator`, `padding`, `padding_mode` or `num_iter`')
 def test_weights_that_fit_but_are_of_another_network_are_noted(
     option_file: OptionFile,
     tmp_path: Path,

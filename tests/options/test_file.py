@@ -1,5 +1,7 @@
 import json
 import os
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -84,6 +86,7 @@ def test_bad_overrides_are_refused(file: Path, override: str, message: str) -> N
         read_option_file(file, [override])
 
 
+@pytest.mark.promise('Python tags, or code in a value or an override')
 @pytest.mark.parametrize(
     ('text', 'message'),
     [
@@ -94,6 +97,7 @@ def test_bad_overrides_are_refused(file: Path, override: str, message: str) -> N
         ('a: !!python/object/apply:os.system ["touch exploded"]\n', r'run\.yml:1 is no valid option file'),
     ],
 )
+@pytest.mark.promise("Python tags (`!!python/object/apply:os.system`), other tags than YAML's plain ones")
 def test_bad_files_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, message: str) -> None:
     monkeypatch.chdir(tmp_path)
     Path('run.yml').write_text(text)
@@ -145,19 +149,89 @@ def test_did_you_mean() -> None:
         ('1: 2\n', 'a key must be text'),
         ('a: 1\n---\nb: 2\n', 'another document'),
         ('a: b\0c\n', 'is no valid option file'),
+        ('a: "b\\0c"\n', r'run\.yml:1 is no valid option file: a text holds the character NUL'),
+        ('"a\\0": 1\n', 'holds the character NUL'),
     ],
 )
+@pytest.mark.promise("Python tags (`!!python/object/apply:os.system`), other tags than YAML's plain ones")
+@pytest.mark.promise(
+    'aliases that grow exponentially or contain themselves, thousands of levels of nesting, a file above 1 MB'
+)
+@pytest.mark.promise('a key twice in a section, a key that is no text, several documents')
 def test_files_made_to_harm_are_refused(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / 'run.yml').write_text(text)
     with pytest.raises(UserError, match=message):
         read_option_file(tmp_path / 'run.yml')
 
 
-def test_what_is_no_file_of_options_is_not_read_to_its_end() -> None:
-    if not Path('/dev/zero').exists():
-        pytest.skip('this system has no endless file')
-    with pytest.raises(UserError, match='larger than'):
-        read_option_file('/dev/zero')
+def make_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def make_endless(path: Path) -> None:
+    path.symlink_to('/dev/zero')
+
+
+def make_sparse(path: Path) -> None:
+    with path.open('wb') as file:
+        file.truncate(10**12)
+
+
+@pytest.mark.promise('a pipe, device, socket, folder or file above 1 MB as option file')
+@pytest.mark.parametrize(
+    ('make', 'says'),
+    [
+        (make_pipe, 'it is a pipe, not a file'),
+        (make_endless, 'it is a device, not a file'),
+        (make_sparse, 'it has 1000000000000 bytes, more than the 1048576'),
+        (Path.mkdir, 'it is a folder, not a file'),
+    ],
+)
+@pytest.mark.promise(
+    'aliases that grow exponentially or contain themselves, thousands of levels of nesting, a file above 1 MB'
+)
+def test_what_is_no_file_of_options_is_not_read(tmp_path: Path, make: Callable[[Path], None], says: str) -> None:
+    make(tmp_path / 'run.yml')
+    with pytest.raises(UserError, match=f'cannot be read: {says}'):
+        read_option_file(tmp_path / 'run.yml')
+
+
+@pytest.mark.parametrize('content', [TEXT, TEXT + '#' * 2**20])
+def test_the_pipe_that_a_shell_makes_is_read(content: str) -> None:
+    """``-opt <(sed ... run.yml)``"""
+    reader, writer = os.pipe()
+    if not os.path.exists(f'/dev/fd/{reader}'):
+        pytest.skip('this system has no names for open files')
+    thread = threading.Thread(target=lambda: os.write(writer, content.encode()) and os.close(writer))
+    thread.start()
+    try:
+        if content == TEXT:
+            option_file = read_option_file(f'/dev/fd/{reader}')
+            assert (option_file.options['name'], option_file.text) == ('run', TEXT)
+        else:
+            with pytest.raises(UserError, match='it holds more than 1048576 bytes'):
+                read_option_file(f'/dev/fd/{reader}')
+    finally:
+        os.close(reader)
+        thread.join()
+
+
+@pytest.mark.promise('an override of a section that an alias or merge key shares with others')
+@pytest.mark.parametrize(
+    'text',
+    [
+        'a: &s {x: {y: 1}, z: [{y: 1}]}\nb: *s\n',
+        'a: &s {x: {y: 1}, z: [{y: 1}]}\nb: {<<: *s}\n',
+        'a: {x: &x {y: 1}, z: &z [{y: 1}]}\nb: {x: *x, z: *z}\n',
+    ],
+)
+def test_an_override_changes_one_section(tmp_path: Path, text: str) -> None:
+    (tmp_path / 'run.yml').write_text(text)
+    option_file = read_option_file(tmp_path / 'run.yml', ['a:x:y=2'])
+    assert option_file.options == {'a': {'x': {'y': 2}, 'z': [{'y': 1}]}, 'b': {'x': {'y': 1}, 'z': [{'y': 1}]}}
+    option_file.options['a']['z'][0]['y'] = 3
+    assert option_file.options['b']['z'] == [{'y': 1}]
+    assert '&' not in option_file.dump()
 
 
 def test_dates_stay_text(tmp_path: Path) -> None:
@@ -203,6 +277,7 @@ def read_or_refuse(*overrides: str) -> tuple[OptionFile | None, str | None]:
         return None, str(error)
 
 
+@pytest.mark.promise('Python tags, or code in a value or an override')
 @pytest.mark.slow
 @FUZZ
 @given(content=mutated_files())
@@ -217,9 +292,11 @@ def test_no_file_crashes_the_reader_or_runs_code(
     assert os.listdir() == ['run.yml']
 
 
+@pytest.mark.promise('Python tags, or code in a value or an override')
 @pytest.mark.slow
 @FUZZ
 @given(override=st.lists(st.one_of(PIECES, st.text(max_size=6)), max_size=8).map(''.join))
+@pytest.mark.promise('code in `--force_yml`')
 def test_no_override_crashes_the_reader_or_runs_code(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, override: str
 ) -> None:

@@ -216,7 +216,7 @@ def test_equality_is_that_of_json() -> None:
         ({'const': None}, '~'),
         ({'const': ''}, "''"),
         (optional(choice('a', 'b')), 'one of a, b or ~'),
-        (FILE_NAME_PART, 'text without slashes, as it becomes part of a file name'),
+        (FILE_NAME_PART, 'text without slashes of at most 229 characters, as it becomes part of a file name'),
         ({'type': 'string', 'minLength': 2, 'maxLength': 4, 'pattern': '^x'}, 'text of 2 to 4 characters like ^x'),
         ({'type': 'string', 'minLength': 2}, 'text of at least 2 characters'),
         (list_of(number(above=0), 2), 'a list of 2, each a number above 0'),

@@ -3,8 +3,9 @@
 from converse_basicsr.options.check.require import (
     dataset_problems,
     network_diagnosis,
+    require_fit,
     require_runnable,
     require_valid,
 )
 
-__all__ = ['dataset_problems', 'network_diagnosis', 'require_runnable', 'require_valid']
+__all__ = ['dataset_problems', 'network_diagnosis', 'require_fit', 'require_runnable', 'require_valid']

@@ -5,10 +5,14 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from converse_basicsr.options.check.attempt import device_of
 from converse_basicsr.options.check.problem import Problem
 from converse_basicsr.options.check.sections import section
 from converse_basicsr.options.keys import DATASETS
 
+_ON_GPUS = ('RealESRNetModel', 'RealESRGANModel')
+_VALIDATED_ON_GPUS = ('VideoRecurrentModel', 'VideoRecurrentGANModel')
+_SCORED_ON_GPUS = ('VideoBaseModel', 'EDVRModel', 'VideoGANModel')
 _SECTION_NAMES = {True: re.compile(r'train|val(_.*)?'), False: re.compile(r'(val|test)(_.*)?')}
 
 
@@ -22,9 +26,17 @@ def run_problems(options: Mapping[str, Any], *, is_train: bool) -> list[Problem]
     problems = [
         *section_name_problems(options, is_train=is_train),
         *device_problems(options),
+        *_gpu_problems(options),
         *_backend_problems(options),
     ]
     if is_train:
+        if (
+            options.get('model_type') in (*_VALIDATED_ON_GPUS, *_SCORED_ON_GPUS)
+            and section(options, 'val').get('save_img') is True
+        ):
+            problems.append(
+                Problem(('val', 'save_img'), 'must be false: models of videos save no images while training')
+            )
         problems += [*_scheduler_problems(options), *_loader_problems(options), *_logger_problems(options)]
     return [*problems, *_scale_problems(options)]
 
@@ -56,6 +68,21 @@ def device_problems(options: Mapping[str, Any]) -> Iterator[Problem]:
     asked, present = options.get('num_gpu', 'auto'), torch.cuda.device_count()
     if isinstance(asked, int) and not isinstance(asked, bool) and asked > present:
         yield Problem(('num_gpu',), f'asks for {asked} GPU(s), {present} are here; use auto, or 0 for the CPU')
+
+
+def _gpu_problems(options: Mapping[str, Any]) -> Iterator[Problem]:
+    """Name models whose code in BasicSR computes on a GPU whatever ``num_gpu`` says, where the run has none."""
+    model = options.get('model_type')
+    if device_of(options) == 'cuda':
+        return
+    if model in _ON_GPUS:
+        yield Problem(('model_type',), f'{model} computes on a GPU only, and this run has none')
+    elif model in _VALIDATED_ON_GPUS and section(options, 'val'):
+        yield Problem(('val',), f'{model} validates on a GPU only, and this run has none; leave the section out')
+    elif model in _SCORED_ON_GPUS and section(options, 'val').get('metrics'):
+        yield Problem(
+            ('val', 'metrics'), f'{model} collects metrics on a GPU only, and this run has none; leave the metrics out'
+        )
 
 
 def _backend_problems(options: Mapping[str, Any]) -> Iterator[Problem]:

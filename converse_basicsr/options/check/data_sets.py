@@ -8,14 +8,19 @@ from typing import Any
 
 from converse_basicsr.files import meta_info
 from converse_basicsr.files.image_header import ImageHeader, read_header
+from converse_basicsr.files.reading import MAX_LIST_BYTES, Unreadable, read_text, require_file
 from converse_basicsr.options.check import registered
+from converse_basicsr.options.check.attempt import one_line, quiet
 from converse_basicsr.options.check.problem import Findings, Problem
 from converse_basicsr.options.check.sections import section
-from converse_basicsr.options.check.weights import one_line, quiet
+from converse_basicsr.options.complete import complete_dataset
 from converse_basicsr.options.keys import DATASETS
 
 MAX_HEADERS = 1000
 """Largest number of image files of a folder that are opened, evenly spaced; names are compared for all."""
+
+MAX_FRAMES = 10**8
+"""Largest number of frames of a video data set: 38 days at 30 frames per second."""
 
 NIQE_LEAST = 192
 """Sides in pixels below which BasicSR's NIQE fails."""
@@ -48,7 +53,7 @@ def absence_problems(options: Mapping[str, Any], name: str) -> list[Problem]:
             continue
         path = Path(os.path.expanduser(value))
         is_root = key.startswith('dataroot')
-        if '\0' in value or not path.exists():
+        if not os.path.exists(path):  # which is false, too, for names that no file can have
             reason = 'does not exist'
         elif is_root and not path.is_dir():
             reason = 'is no folder'
@@ -56,13 +61,19 @@ def absence_problems(options: Mapping[str, Any], name: str) -> list[Problem]:
             reason = 'must end in .lmdb for the lmdb backend'
         elif is_root and is_lmdb and not all((path / file).is_file() for file in needed):
             reason = f'is no complete LMDB ({" and ".join(needed)})'
-        else:
+        elif is_root or (key == 'kernels' and path.is_dir()):
             continue
+        else:
+            try:
+                require_file(path, MAX_LIST_BYTES)  # whoever opens a pipe waits for ever
+                continue
+            except (Unreadable, OSError) as error:
+                reason = str(error)
         problems.append(Problem(('datasets', name, key), f'{value} {reason}; make it with: {remedy}'))
     return problems
 
 
-def content_findings(options: Mapping[str, Any], names: Iterable[str]) -> Findings:
+def content_findings(options: Mapping[str, Any], names: Iterable[str]) -> tuple[Findings, dict[str, Any]]:
     """Look into data that are there: whole LMDBs, pairs, sizes, readable images.
 
     Only data of BasicSR's and this package's datasets are opened: what those of plugins read is not known.
@@ -70,15 +81,18 @@ def content_findings(options: Mapping[str, Any], names: Iterable[str]) -> Findin
     Args:
         options: Options of the file.
         names: The sections of ``datasets``, whose keys have been checked.
+
+    Returns:
+        What is found, and the data sets that were built, by section.
     """
-    findings = Findings()
+    findings, built = Findings(), {}
     checked: dict[str, bool] = {}
     for name in names:
         if options['datasets'][name]['type'] in DATASETS:
             survey = _Survey(options, name, findings)
-            if survey.lmdbs_are_whole(checked) and survey.images_are_right():
-                survey.build()
-    return findings
+            if survey.lmdbs_are_whole(checked) and survey.images_are_right() and (data := survey.build()) is not None:
+                built[name] = data
+    return findings, built
 
 
 class _Survey:
@@ -123,11 +137,7 @@ class _Survey:
             paths.append(path)
             if path in checked:
                 continue
-            found = [
-                problem
-                for problem in check_lmdb(Path(self.root(key)))
-                if 'already open in this process' not in problem  # it was whole when it was opened
-            ]
+            found = check_lmdb(Path(self.root(key)))
             checked[path] = not found
             for problem in found:
                 self.add(key, f'{self.dataset[key]} {problem}')
@@ -151,7 +161,8 @@ class _Survey:
                     return True  # its 70,000 names are BasicSR's own
                 pairs = [(name, '') if key == 'dataroot_gt' else ('', name) for name in self._images(key)]
             else:
-                return True
+                pairs = []
+                self._look_at_clips()
         except (OSError, ValueError) as error:  # an open LMDB whose list has been changed
             self.add('type', f'the data cannot be read: {error}')
             return False
@@ -182,6 +193,18 @@ class _Survey:
                     self.add(key, f'{self.dataset[key]} lists {name!r}, which is outside of the data set')
                     return []
         return [row[0] for row in rows]
+
+    def _look_at_clips(self) -> None:
+        """Look at the list of a video data set: BasicSR makes a name for each frame that it claims to have."""
+        if not self.dataset.get('meta_info_file'):
+            return
+        rows = [line.split(' ') for line in _lines(self.dataset['meta_info_file'])]
+        self._listed('meta_info_file', [(row[0],) for row in rows])
+        frames = sum(int(row[1]) for row in rows if len(row) > 1 and row[1].isdecimal())
+        if frames > MAX_FRAMES:
+            self.add(
+                'meta_info_file', f'{self.dataset["meta_info_file"]} claims {frames} frames, more than {MAX_FRAMES}'
+            )
 
     def _lmdb_sizes(self, key: str) -> dict[str, Size]:
         return {entry.key: (entry.height, entry.width) for entry in meta_info.entries(Path(self.root(key)))}
@@ -309,26 +332,33 @@ class _Survey:
                 f'{height} x {width}',
             )
 
-    def build(self) -> None:
-        """Build the dataset as the run would: its constructor makes checks of its own."""
+    def build(self) -> Any:
+        """Build the dataset as the run would: its constructor makes checks of its own; ``None`` if it fails."""
         if self.dataset.get('cache_data') is True:
-            return  # it would read all images
-        options = deepcopy(self.dataset)
-        options['phase'] = self.phase
-        if 'scale' in self.options:
-            options['scale'] = self.options['scale']
-        for key in _ROOTS:
-            if isinstance(options.get(key), str):
-                options[key] = self.root(key)
+            return None  # it would read all images
         try:
-            with quiet():
-                registered.find('dataset', self.dataset['type'])(options)
+            return build_dataset(self.options, self.name)
         except Exception as error:  # whatever the constructor of a registered class raises
             self.add('type', f'{self.dataset["type"]} cannot be built: {one_line(error)}')
+            return None
+
+
+def build_dataset(options: Mapping[str, Any], name: str, **changes: Any) -> Any:
+    """Build a dataset as a run would.
+
+    Args:
+        options: Options of the file.
+        name: The section of ``datasets``.
+        changes: Keys of the section with other values.
+    """
+    dataset = {**deepcopy(options['datasets'][name]), **changes}
+    complete_dataset(dataset, name, options)
+    with quiet():
+        return registered.find('dataset', dataset['type'])(dataset)
 
 
 def _lines(path: str | os.PathLike[str]) -> list[str]:
-    text = Path(os.path.expanduser(path)).read_text(encoding='utf-8', errors='backslashreplace')
+    text = read_text(os.path.expanduser(path), MAX_LIST_BYTES, errors='backslashreplace')
     return [line.strip() for line in text.splitlines() if line.strip()]
 
 

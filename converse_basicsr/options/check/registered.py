@@ -50,6 +50,14 @@ def name_problem(keys: tuple[str, ...], kind: str, name: Any) -> Problem | None:
     return Problem(keys, f'no {kind} is named {name!r}{remedy}')
 
 
+def takes_ground_truth(metric: Any) -> bool:
+    """Say whether a metric compares images with their ground truth, as far as is known."""
+    try:
+        return 'img2' in inspect.signature(find('metric', metric)).parameters
+    except (TypeError, ValueError):  # not registered, or without a signature
+        return False
+
+
 def argument_problems(
     options: Mapping[str, Any], keys: tuple[str, ...], kind: str, ignored: Sequence[str] = ()
 ) -> Iterator[Problem]:

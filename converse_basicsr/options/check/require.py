@@ -1,13 +1,16 @@
 """Refuse options that cannot work, with all problems at once, and print notes on what a user may not expect."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from converse_basicsr.errors import UserError
 from converse_basicsr.messages import tell
 from converse_basicsr.options.check.consistency import device_problems, run_problems
 from converse_basicsr.options.check.data_sets import absence_problems, content_findings
+from converse_basicsr.options.check.fit import fit_problems
 from converse_basicsr.options.check.problem import Problem
 from converse_basicsr.options.check.sections import key_problems, section
+from converse_basicsr.options.check.trials import trial_problems
 from converse_basicsr.options.check.weights import network_findings, path_problems
 from converse_basicsr.options.file import OptionFile
 
@@ -43,18 +46,25 @@ def require_runnable(option_file: OptionFile, *, is_train: bool, build_networks:
     # The next checks look at the files and classes that the keys name; sections with mistakes are skipped.
     at_fault = {problem.keys[:depth] for problem in problems for depth in range(3)}
     notes: list[Problem] = []
+    datasets: dict[str, Any] = {}
     if ('scale',) not in at_fault:
         names = [name for name in section(options, 'datasets') if ('datasets', name) not in at_fault]
-        findings = content_findings(options, names)
+        findings, datasets = content_findings(options, names)
         problems += findings.problems
         notes += findings.notes
-    networks = _networks(option_file, is_train=is_train, at_fault=at_fault)
-    findings = network_findings(options, networks, build=build_networks or bool(problems))
+    keys = _networks(option_file, is_train=is_train, at_fault=at_fault)
+    build_networks = build_networks or bool(problems)
+    findings, networks = network_findings(options, keys, build=build_networks)
     if findings.problems and not build_networks:
-        findings = network_findings(options, networks, build=True)
+        findings, networks = network_findings(options, keys, build=True)
+    problems += findings.problems
+    problems += trial_problems(options, networks, at_fault, is_train=is_train)
+    at_fault |= {problem.keys[:depth] for problem in problems for depth in range(3)}
+    if build_networks:
+        problems += fit_problems(options, datasets, networks, at_fault)
     for note in [*notes, *findings.notes]:
         tell(f'note: {note.line(option_file)}')
-    _refuse(option_file, [*problems, *findings.problems])
+    _refuse(option_file, problems)
 
 
 def require_valid(option_file: OptionFile, *, is_train: bool) -> None:
@@ -65,6 +75,20 @@ def require_valid(option_file: OptionFile, *, is_train: bool) -> None:
     """
     problems = key_problems(option_file.options, is_train=is_train)
     _refuse(option_file, [*problems, *device_problems(option_file.options)])
+
+
+def require_fit(option_file: OptionFile, datasets: Mapping[str, Any], networks: Mapping[str, Any]) -> None:
+    """Refuse data, networks and metrics that do not fit each other.
+
+    Args:
+        option_file: The options, whose keys have been checked.
+        datasets: The data sets of the run, by section.
+        networks: Its networks, such as ``network_g``, without memory: on the device ``meta``.
+
+    Raises:
+        UserError: With all problems, one per line, in the order of the file.
+    """
+    _refuse(option_file, list(fit_problems(option_file.options, datasets, networks, ())))
 
 
 def network_diagnosis(option_file: OptionFile, *, is_train: bool) -> None:
@@ -80,7 +104,8 @@ def network_diagnosis(option_file: OptionFile, *, is_train: bool) -> None:
     """
     networks = _networks(option_file, is_train=is_train, at_fault=())
     paths = path_problems(option_file.options, is_train=is_train)
-    _refuse(option_file, [*paths, *network_findings(option_file.options, networks, build=True).problems])
+    findings, _ = network_findings(option_file.options, networks, build=True)
+    _refuse(option_file, [*paths, *findings.problems])
 
 
 def dataset_problems(option_file: OptionFile, name: str) -> list[str]:

@@ -8,6 +8,7 @@ from converse_basicsr.options.check import declared, registered
 from converse_basicsr.options.check.problem import Problem
 from converse_basicsr.options.file import did_you_mean
 from converse_basicsr.options.keys import Keys
+from converse_basicsr.values import FILE_NAME_PART, Schema
 from converse_basicsr.values import problem as value_problem
 
 KeyPath = tuple[str, ...]
@@ -93,7 +94,7 @@ def section_problems(
             if closed and not (not keys and key.startswith(('.', '_'))):
                 yield Problem((*keys, key), _unknown(key, known, of_others or {}))
         elif not definition.unread:
-            if text := value_problem(value, definition.schema):
+            if text := value_problem(value, definition.schema) or _length_problem(value, definition.schema):
                 yield Problem((*keys, key), text)
             elif definition.registry and isinstance(value, dict):
                 ignored = definitions.NETWORK if definition.registry == 'arch' else ()
@@ -102,6 +103,14 @@ def section_problems(
     for key, definition in known.items():
         if definition.needed in ('always', phase) and key not in content and key not in renamed:
             yield Problem((*keys, key), f'missing; {definition.meaning}')
+
+
+def _length_problem(value: Any, schema: Schema) -> str | None:
+    """Say so if a part of a file's name is too long: a schema counts characters, file systems count bytes."""
+    kinds = [] if isinstance(schema, bool) else [schema, *schema.get('anyOf', ())]
+    if not isinstance(value, str) or FILE_NAME_PART not in kinds or len(value.encode()) <= FILE_NAME_PART['maxLength']:
+        return None
+    return f'must have at most {FILE_NAME_PART["maxLength"]} bytes in UTF-8, as it becomes part of a file name'
 
 
 def _unknown(key: str, known: Keys, of_others: Mapping[str, list[str]]) -> str:
@@ -172,3 +181,6 @@ def _dataset_problems(options: Mapping[str, Any], name: str) -> Iterator[Problem
         yield Problem(keys, 'must be a section with keys of its own, got an empty one')
     yield from section_problems(options, keys, known, phase, closed=closed)
     yield from section_problems(options, (*keys, 'io_backend'), definitions.IO_BACKEND, phase)
+    if section(options, *keys, 'io_backend').get('sys_path') is not None:
+        text = 'names a folder whose modules would be run, which an option file cannot do; put it on PYTHONPATH instead'
+        yield Problem((*keys, 'io_backend', 'sys_path'), text)

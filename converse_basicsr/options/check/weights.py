@@ -1,19 +1,28 @@
 """Compare the weights that an option file names with its networks, which are built without memory."""
 
-import contextlib
-import io
-import logging
 import os
-import warnings
-from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
-from typing import Any
+import sys
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
 
 from converse_basicsr.errors import UserError
+from converse_basicsr.options.check import building
+from converse_basicsr.options.check.attempt import one_line
 from converse_basicsr.options.check.network_difference import ABSENT, differing_arguments
+from converse_basicsr.options.check.offline import DownloadNeeded
 from converse_basicsr.options.check.problem import Findings, Problem
 from converse_basicsr.options.check.sections import section
 from converse_basicsr.values import shown
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_COMPILED = {
+    'basicsr.ops.dcn.deform_conv': 'deform_conv_ext',
+    'basicsr.ops.fused_act.fused_act': 'fused_act_ext',
+    'basicsr.ops.upfirdn2d.upfirdn2d': 'upfirdn2d_ext',
+}
+"""Modules of BasicSR whose layers call compiled code, and its name there."""
 
 _SHOWN = 3
 """Parameters that a message names as examples."""
@@ -30,8 +39,16 @@ def path_problems(options: Mapping[str, Any], *, is_train: bool) -> list[Problem
     problems = [
         Problem(('path', key), f'{value} does not exist')
         for key, value in given.items()
-        if not Path(os.path.expanduser(value)).is_file()
+        if not os.path.isfile(os.path.expanduser(value))
     ]
+    state = given.get('resume_state')
+    if is_train and state is not None and not problems:
+        from converse_basicsr.checkpoints import files, training_state
+
+        try:
+            training_state.require_state(files.read(os.path.expanduser(state)), state)
+        except UserError as error:
+            problems.append(Problem(('path', 'resume_state'), str(error)))
     if not is_train and not any(paths.get(key) for key in paths if key.startswith('pretrain_network')):
         problems.append(
             Problem(
@@ -42,7 +59,9 @@ def path_problems(options: Mapping[str, Any], *, is_train: bool) -> list[Problem
     return problems
 
 
-def network_findings(options: Mapping[str, Any], keys: Iterable[str], *, build: bool) -> Findings:
+def network_findings(
+    options: Mapping[str, Any], keys: Iterable[str], *, build: bool
+) -> tuple[Findings, dict[str, 'nn.Module']]:
     """Look for networks that cannot be built, weights that do not fit them, and weights made for others.
 
     Args:
@@ -50,22 +69,24 @@ def network_findings(options: Mapping[str, Any], keys: Iterable[str], *, build: 
         keys: The networks, e.g. ``network_g``, whose names and arguments have been checked.
         build: Build the networks. Without it, only those are built whose weights were made by a network with other
             arguments.
+
+    Returns:
+        What is found, and the networks that were built and can be trained, by key.
     """
     findings = Findings()
-    for key in keys:
-        _look_at(options, key, build, findings)
-    return findings
+    networks = {key: network for key in keys if (network := _look_at(options, key, build, findings)) is not None}
+    return findings, networks
 
 
-def _look_at(options: Mapping[str, Any], key: str, build: bool, findings: Findings) -> None:
-    """Look at one network and its weights; record what is found."""
+def _look_at(options: Mapping[str, Any], key: str, build: bool, findings: Findings) -> 'nn.Module | None':
+    """Look at one network and its weights; record what is found; return the network if it is built and sound."""
     from converse_basicsr.checkpoints import files
 
     name = key.removeprefix('network_')
     paths = section(options, 'path')
     path, place = paths.get(f'pretrain_network_{name}'), ('path', f'pretrain_network_{name}')
     weights, others = None, None
-    if isinstance(path, str) and Path(os.path.expanduser(path)).is_file():
+    if isinstance(path, str) and os.path.isfile(os.path.expanduser(path)):
         file = os.path.expanduser(path)
         try:
             checkpoint = files.read(file)
@@ -75,13 +96,19 @@ def _look_at(options: Mapping[str, Any], key: str, build: bool, findings: Findin
             findings.problems.append(Problem(place, str(error)))
     different = differing_arguments(options[key], others) if others is not None else {}
     if not build and not different:
-        return
+        return None
     try:
-        network = _build(options[key])
+        network: nn.Module = building.build(options[key])
+    except DownloadNeeded as error:
+        findings.notes.append(Problem((key,), f'{options[key]["type"]} is not checked: building it downloads {error}'))
+        return None
     except Exception as error:  # whatever the constructor of a registered class raises
         findings.problems.append(Problem((key,), f'{options[key]["type"]} cannot be built: {one_line(error)}'))
-        return
-    reason = _difference(network, weights) if weights is not None else ''
+        return None
+    if problem := _emptiness(options[key], key, network) or _missing_operator(options[key], key, network):
+        findings.problems.append(problem)
+        return None
+    reason = difference(network, weights) if weights is not None else ''
     if reason and paths.get(f'strict_load_{name}', True):
         findings.problems.append(Problem(place, f'{path} does not fit {options[key]["type"]}: {reason}'))
     elif not reason:
@@ -89,54 +116,37 @@ def _look_at(options: Mapping[str, Any], key: str, build: bool, findings: Findin
             here, there = (shown(None if value is ABSENT else value) for value in values)
             text = f'is {here} here, but {there} in the network that {path} is of; its weights fit both'
             findings.notes.append(Problem((key, argument), text))
+    return network
 
 
-def one_line(error: Exception) -> str:
-    """Return what an exception says, on one line."""
-    return ' '.join(str(error).split()) or type(error).__name__
+def _missing_operator(arguments: Mapping[str, Any], key: str, network: 'nn.Module') -> Problem | None:
+    """Say so if a network has layers that need a compiled part of BasicSR which this installation lacks."""
+    for module in {type(layer).__module__ for layer in network.modules()}:
+        operator = _COMPILED.get(module)
+        if operator and not hasattr(sys.modules[module], operator):
+            text = (
+                f'{arguments["type"]} needs {operator}, which is compiled for GPUs and which this BasicSR lacks: '
+                'install it with BASICSR_EXT=True'
+            )
+            return Problem((key, 'type'), text)
+    return None
 
 
-def _build(options: Mapping[str, Any]) -> Any:
-    """Build a network whose layers have no memory, or, if it cannot be built so, as it is."""
-    import torch
-    from basicsr.archs import build_network
-    from torch.overrides import TorchFunctionMode
-
-    class LayersOnMeta(TorchFunctionMode):
-        """Layers take their parameters from ``torch.empty``; what networks compute while building stays on the CPU."""
-
-        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            kwargs = dict(kwargs or {})
-            if func is torch.empty and kwargs.get('device') is None:
-                kwargs['device'] = 'meta'
-            return func(*args, **kwargs)
-
-    with quiet(), torch.random.fork_rng(devices=[]):
-        try:
-            with LayersOnMeta():
-                return build_network(options)
-        except Exception:  # such as weights that are read back while building
-            return build_network(options)
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """Silence the logs, prints and warnings of BasicSR during a check."""
-    before = logging.root.manager.disable
-    logging.disable(logging.WARNING)
-    try:
-        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
-            warnings.simplefilter('ignore')
-            yield
-    finally:
-        logging.disable(before)
+def _emptiness(arguments: Mapping[str, Any], key: str, network: 'nn.Module') -> Problem | None:
+    """Say so if an argument of 0 makes parameters without a single number, as ``num_feat: 0`` does."""
+    empty = [(name, tuple(value.shape)) for name, value in network.named_parameters() if value.numel() == 0]
+    zeros = [name for name, value in arguments.items() if type(value) is int and value == 0]
+    if not empty or not zeros:  # some networks have a layer without parameters and train nevertheless
+        return None
+    place = (key, zeros[0]) if len(zeros) == 1 else (key,)
+    return Problem(place, f'makes a network whose {empty[0][0]} has the shape {empty[0][1]}: it would learn nothing')
 
 
 def _shape(value: Any) -> tuple[int, ...] | str:
     return tuple(value.shape) if hasattr(value, 'shape') else 'no tensor'
 
 
-def _difference(network: Any, given: Mapping[str, Any]) -> str:
+def difference(network: Any, given: Mapping[str, Any]) -> str:
     """Say how a state dict differs from that of a network; empty where it does not."""
     # Old checkpoints lack BatchNorm's counters, which PyTorch supplies.
     wanted = {name: value for name, value in network.state_dict().items() if not name.endswith('num_batches_tracked')}

@@ -8,6 +8,7 @@ from converse_basicsr.options.keys.shared import PROBABILITY, RANGE, UNREAD
 from converse_basicsr.values import (
     BOOLEAN,
     FILE_NAME_PART,
+    NAME_TEMPLATE,
     SECTION,
     TEXT,
     choice,
@@ -23,7 +24,11 @@ DATASET: Keys = {
     'type': Key('a registered dataset', TEXT, needed='always'),
     'io_backend': Key('how images are stored', SECTION, needed='always'),
     'prepare': Key('the command that makes the data, named when they are absent', TEXT),
-    'scale': Key('size of the ground truth divided by that of the input', integer(1), "the file's"),
+    'scale': Key(
+        'size of the ground truth divided by that of the input; where the file has a scale, that one holds',
+        integer(1),
+        '1',
+    ),
     # data loader
     'num_worker_per_gpu': Key('loader processes per GPU', integer(0), needed='train'),
     'batch_size_per_gpu': Key('samples of a batch per GPU', integer(1), needed='train'),
@@ -44,7 +49,7 @@ IO_BACKEND: Keys = {
     'type': Key('disk: a folder of images; lmdb: an LMDB folder', choice('disk', 'lmdb', 'memcached'), needed='always'),
     'server_list_cfg': Key('configuration of memcached', TEXT),
     'client_cfg': Key('configuration of memcached', TEXT),
-    'sys_path': Key('where the Python package mc is', optional(TEXT), '~'),
+    'sys_path': Key('must be ~: the Python package mc is found as others are, by PYTHONPATH say', optional(TEXT), '~'),
 }
 
 _GT = {'dataroot_gt': Key('ground truth: a folder of images or an LMDB', TEXT, needed='always')}
@@ -65,14 +70,14 @@ _PAIR = {
     **_CROP,
     **_AUGMENT,
     **_NORMALIZE,
-    'filename_tmpl': Key("an input's name from that of its ground truth, e.g. '{}x4'", TEXT, "'{}'"),
+    'filename_tmpl': Key("an input's name from that of its ground truth, e.g. '{}x4'", NAME_TEMPLATE, "'{}'"),
 }
 _COLOR_Y = {'color': Key('y: luma only; anything else: RGB', optional(TEXT), '~')}
 _CLIP = {
     **_GT,
     **_LQ,
     'meta_info_file': Key('list of the clips, one per line', TEXT, needed='always'),
-    'num_frame': Key('frames of a sample', integer(-1), needed='always'),
+    'num_frame': Key('frames of a sample', integer(-1, 10_000), needed='always'),
 }
 _TRAIN_CLIP = {
     **_CLIP,
@@ -86,7 +91,7 @@ _TEST_CLIP = {
     **_LQ,
     **_META_FILE,
     'cache_data': Key('keep all frames in memory', BOOLEAN, needed='always'),
-    'num_frame': Key('frames of a sample (without effect on recurrent networks)', integer(-1), needed='always'),
+    'num_frame': Key('frames of a sample (without effect on recurrent networks)', integer(-1, 10_000), needed='always'),
     'padding': Key(
         'frames beyond the ends', choice('replicate', 'reflection', 'reflection_circle', 'circle'), 'replicate'
     ),

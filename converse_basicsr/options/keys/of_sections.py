@@ -18,7 +18,7 @@ from converse_basicsr.values import (
 GENERAL: Keys = {
     'name': Key('name of the run and of its folder', FILE_NAME_PART, needed='always'),
     'model_type': Key('a registered model', TEXT, needed='always'),
-    'scale': Key('size of the ground truth divided by that of the input', integer(1)),
+    'scale': Key('size of the ground truth divided by that of the input', integer(1), '1'),
     'num_gpu': Key('number of GPUs; 0: the CPU; auto: all that are there', either(choice('auto'), integer(0)), 'auto'),
     'manual_seed': Key('seed of weights, sample order and augmentation', optional(integer(0, 2**32 - 1)), 'drawn'),
     'find_unused_parameters': Key('for distributed training that leaves parameters unused', BOOLEAN, 'false'),
