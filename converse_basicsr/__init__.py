@@ -3,6 +3,10 @@
 ``import converse_basicsr`` is cheap: it imports neither BasicSR nor, until one of the torch names below is used, torch.
 """
 
+from converse_basicsr import import_path
+
+import_path.leave_current_folder()  # before anything else is imported
+
 import importlib
 from typing import TYPE_CHECKING
 

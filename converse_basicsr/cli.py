@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from converse_basicsr import import_path
 from converse_basicsr.commands.arguments import INTERRUPTED
 from converse_basicsr.commands.subcommands import add_commands
 from converse_basicsr.errors import ArgumentError, UserError
@@ -33,7 +34,7 @@ EXAMPLES = """\
 examples:
   basicsr prepare demo
   basicsr train -opt options/demo/converse_srresnet_x4.yml
-  torchrun --nproc_per_node=8 -m converse_basicsr.cli train -opt options/converse_srresnet_x4.yml --launcher pytorch
+  torchrun --nproc_per_node=8 --no-python basicsr train -opt options/converse_srresnet_x4.yml --launcher pytorch
   basicsr COMMAND --help
 """
 
@@ -67,7 +68,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit status: 0, or 2 after an error that the user can correct, printed as one line on standard error.
     """
     _survive_any_character()
-    argv = list(sys.argv[1:] if argv is None else argv)
+    if argv is None:
+        argv = sys.argv[1:]
+        import_path.protect_children()
+    argv = list(argv)
     command = argv[0] if argv and argv[0] in COMMANDS else None
     try:
         args = build_parser(command).parse_args(argv)

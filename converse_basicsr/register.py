@@ -1,10 +1,12 @@
 """Plug this package, and other plugins, into BasicSR's registries (the one file that knows them)."""
 
 import importlib
+import sys
 import threading
 import warnings
 from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from typing import Any
 
 PLUGIN_GROUP = 'basicsr.plugins'
@@ -94,14 +96,14 @@ def load_plugins(found: list[EntryPoint] | None = None) -> dict[str, Callable[[]
     warning and left out, so that it cannot stop the others.
 
     Args:
-        found: The entry points; those installed if not given.
+        found: The entry points; those of installed distributions if not given.
 
     Returns:
         The plugins that were registered, by name.
     """
     register()
     plugins: dict[str, Callable[[], None]] = {'converse_basicsr': register}
-    for entry_point in entry_points(group=PLUGIN_GROUP) if found is None else found:
+    for entry_point in filter(_is_installed, entry_points(group=PLUGIN_GROUP)) if found is None else found:
         try:
             plugin = entry_point.load()
             if plugin is plugins.get(entry_point.name):
@@ -117,3 +119,11 @@ def load_plugins(found: list[EntryPoint] | None = None) -> dict[str, Callable[[]
         else:
             plugins[entry_point.name] = plugin
     return plugins
+
+
+def _is_installed(entry_point: EntryPoint) -> bool:
+    """Tell installed plugins from metadata in the current folder, which Python often puts first on the module path."""
+    from converse_basicsr.files.inside import same_file
+
+    folder = Path(str(entry_point.dist.locate_file(''))) if entry_point.dist else None
+    return folder is None or not same_file(folder, Path()) or any(same_file(folder, Path(p)) for p in sys.path[1:] if p)

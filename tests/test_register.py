@@ -3,6 +3,7 @@ import inspect
 import sys
 import types
 from importlib.metadata import EntryPoint
+from pathlib import Path
 
 import pytest
 
@@ -77,6 +78,38 @@ def test_a_name_is_given_once(monkeypatch: pytest.MonkeyPatch) -> None:
         plugins = load_plugins(points)
     assert called == ['one']
     assert set(plugins) == {'converse_basicsr', 'same'}
+
+
+def write_metadata(folder: Path) -> None:
+    info = folder / 'evil_plugin-1.0.dist-info'
+    info.mkdir(parents=True)
+    (info / 'METADATA').write_text('Metadata-Version: 2.1\nName: evil_plugin\nVersion: 1.0\n')
+    (info / 'entry_points.txt').write_text('[basicsr.plugins]\nevil_plugin = evil_plugin:register\n')
+    (folder / 'evil_plugin.py').write_text('loaded = []\ndef register():\n    loaded.append(1)\n')
+
+
+@pytest.mark.promise('modules, and metadata of plugins, in the current folder')
+@pytest.mark.parametrize('first', ['', '.', None])
+def test_metadata_in_the_current_folder_announces_no_plugin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str | None
+) -> None:
+    """Also where Python has put that folder first on the path, as it does for ``python -c`` and in a notebook."""
+    write_metadata(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path) if first is None else first)
+    assert 'evil_plugin' not in load_plugins()
+    assert 'evil_plugin' not in sys.modules
+
+
+def test_a_plugin_that_the_path_names_by_itself_is_loaded_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An editable installation, or PYTHONPATH, whose folder happens to be the current one."""
+    write_metadata(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, 'path', [sys.path[0], *sys.path[1:], str(tmp_path)])
+    assert 'evil_plugin' in load_plugins()
+    monkeypatch.delitem(sys.modules, 'evil_plugin')
 
 
 def test_this_package_is_a_member_of_the_group() -> None:

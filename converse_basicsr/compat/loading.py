@@ -1,12 +1,17 @@
 """Reading data: LMDBs, read-ahead threads, and the seeds of loader workers."""
 
 import contextlib
+import functools
 import os
 import random
 from collections.abc import Iterator
 from typing import Any
 
 from converse_basicsr.compat.replacement import Replacement
+from converse_basicsr.files.reading import Unreadable, require_file
+
+MAX_IMAGE_BYTES = 2**32
+"""OpenCV reads 2**30 pixels at most."""
 
 
 def lmdb_backend() -> Iterator[Replacement]:
@@ -19,6 +24,26 @@ def lmdb_backend() -> Iterator[Replacement]:
     from converse_basicsr.data.lmdb_backend import SharedLmdbBackend
 
     yield Replacement(FileClient._backends, 'lmdb', SharedLmdbBackend)
+
+
+def regular_files() -> Iterator[Replacement]:
+    """Read images from regular files only: a list may name a pipe, for which BasicSR waits for ever, or a device.
+
+    Can go when ``HardDiskBackend`` looks at what it opens.
+    """
+    from basicsr.utils.file_client import HardDiskBackend
+
+    original = HardDiskBackend.get
+
+    @functools.wraps(original)
+    def get(self: Any, filepath: str | os.PathLike[str]) -> bytes:
+        try:
+            require_file(filepath, MAX_IMAGE_BYTES)
+        except Unreadable as error:
+            raise ValueError(f'{filepath} {error}') from None
+        return original(self, filepath)
+
+    yield Replacement(HardDiskBackend, 'get', get)
 
 
 def prefetch_errors() -> Iterator[Replacement]:

@@ -23,6 +23,7 @@ from converse_basicsr.compat import (
     saved_images,
     shared_validation,
     spawning,
+    wandb_logger,
     weights,
 )
 from converse_basicsr.compat.replacement import Replacement, put, take_back
@@ -40,6 +41,7 @@ PATCHES: dict[str, Patch] = {
     'log_files': run_folders.log_files,
     'archive_names': run_folders.archive_names,
     'lmdb_backend': loading.lmdb_backend,
+    'regular_files': loading.regular_files,
     'prefetch_errors': loading.prefetch_errors,
     'worker_seeds': loading.worker_seeds,
     'ema_buffers': weights.ema_buffers,
@@ -56,6 +58,7 @@ PATCHES: dict[str, Patch] = {
     'option_reading': option_reading.option_reading,
     'spawned_datasets': spawning.spawned_datasets,
     'converse_key': converse_key.converse_key,
+    'wandb_ids': wandb_logger.wandb_ids,
 }
 
 MAJOR_VERSION = 1

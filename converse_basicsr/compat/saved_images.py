@@ -19,10 +19,12 @@ def saved_images() -> Iterator[Replacement]:
 
     @functools.wraps(original)
     def validation(self: Any, dataloader: Any, current_iter: Any, tb_logger: Any, save_img: bool = False) -> None:
-        sets = [name for name in self.opt['datasets'] if name.split('_')[0] == 'val']
-        folder = self.opt['path'].get('visualization')
-        if save_img and self.is_train and len(sets) > 1:
-            self.opt['path']['visualization'] = os.path.join(folder, dataloader.dataset.opt['name'])
+        sets = [name for name in self.opt.get('datasets') or {} if name.split('_')[0] == 'val']
+        if not (save_img and self.is_train and len(sets) > 1):
+            original(self, dataloader, current_iter, tb_logger, save_img)
+            return
+        folder = self.opt['path']['visualization']
+        self.opt['path']['visualization'] = os.path.join(folder, dataloader.dataset.opt['name'])
         try:
             original(self, dataloader, current_iter, tb_logger, save_img)
         finally:

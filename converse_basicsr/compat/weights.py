@@ -2,6 +2,8 @@
 
 import functools
 import inspect
+import os
+import pickle
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,8 @@ from typing import Any
 from converse_basicsr.checkpoints import files
 from converse_basicsr.compat.replacement import Replacement
 from converse_basicsr.errors import UserError
+from converse_basicsr.files.reading import Unreadable, require_file
+from converse_basicsr.values.fitting import is_plain
 from converse_basicsr.version import __version__
 
 
@@ -85,13 +89,16 @@ def writing_networks() -> Iterator[Replacement]:
             key: {name.removeprefix('module.'): value.cpu() for name, value in one.state_dict().items()}
             for key, one in zip(keys, nets)
         }
-        section = self.opt.get(f'network_{net_label.removeprefix("net_")}')
-        if section is not None:
-            content[f'network_{net_label.removeprefix("net_")}'] = stated_network(section, type(nets[0]))
+        name = f'network_{net_label.removeprefix("net_")}'
+        section = self.opt.get(name)
+        # What a script passes may be anything; a file that holds it could not be read without running code.
+        if isinstance(section, Mapping) and is_plain(stated := stated_network(section, type(nets[0]))):
+            content[name] = stated
         content[files.VERSION_KEY] = __version__
         label = 'latest' if current_iter == -1 else current_iter
-        suffix = self.opt.get('logger', {}).get('save_format', 'pth')
+        suffix = (self.opt.get('logger') or {}).get('save_format', 'pth')
         files.write(content, Path(self.opt['path']['models'], f'{net_label}_{label}.{suffix}'))
+        vars(self).setdefault('saved_networks', set()).add(net_label)  # whose files keep_last may delete
 
     yield Replacement(BaseModel, 'save_network', save_network)
 
@@ -124,21 +131,34 @@ def writing_states() -> Iterator[Replacement]:
 def loading_without_code() -> Iterator[Replacement]:
     """Let no checkpoint run code, wherever it is loaded: BasicSR's networks load weights themselves (SpyNet, VGG).
 
-    Since torch 2.6 that is the default. A caller who names ``weights_only`` or an unpickler of its own is left alone.
+    Since torch 2.6 that is the default, which the environment variable ``TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD`` reverses. A
+    caller who names ``weights_only`` or an unpickler of its own is left alone.
     """
     import torch
-    from torch.torch_version import TorchVersion
 
     original = torch.load
 
     @functools.wraps(original)
     def load(f: Any, map_location: Any = None, pickle_module: Any = None, **others: Any) -> Any:
-        if pickle_module is None and others.get('weights_only') is None:
-            others['weights_only'] = True
-        return original(f, map_location, pickle_module, **others)
+        if pickle_module is not None or others.get('weights_only') is not None:
+            return original(f, map_location, pickle_module, **others)
+        is_path = isinstance(f, (str, os.PathLike))
+        try:
+            if is_path:
+                require_file(f)  # a pipe would be waited for
+            return original(f, map_location, **{**others, 'weights_only': True})
+        except Unreadable as error:
+            raise UserError(f'checkpoint {os.fspath(f)} {error}') from None
+        except (pickle.UnpicklingError, RuntimeError) as error:
+            if 'weights_only' not in str(error):
+                raise
+            # torch advises here to load it all the same
+            raise pickle.UnpicklingError(
+                f'checkpoint {os.fspath(f) if is_path else f} is damaged, or holds more than tensors and plain values, '
+                'which could run code: it is not loaded'
+            ) from None
 
-    if TorchVersion(torch.__version__) < '2.6':
-        yield Replacement(torch, 'load', load)
+    yield Replacement(torch, 'load', load)
 
 
 def stated_network(section: Mapping[str, Any], network: type) -> dict[str, Any]:
@@ -157,13 +177,13 @@ def stated_network(section: Mapping[str, Any], network: type) -> dict[str, Any]:
         for name, parameter in parameters.items()
         if name not in section and isinstance(parameter.default, (bool, int, float, str, type(None)))
     }
-    return {**_plain(section), **defaults}
+    return _plain({**section, **defaults})
 
 
 def _plain(value: Any) -> Any:
-    """Turn mappings and sequences of any class into dicts and lists."""
+    """Turn mappings, sequences, texts and numbers of any class (NumPy's) into those of Python."""
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
-    return value
+    return next((kind(value) for kind in (bool, int, float, str) if isinstance(value, kind)), value)

@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -57,7 +58,7 @@ def test_the_layers_import_downwards_only() -> None:
     code = (
         'import sys, converse_basicsr.archs; '
         'print(sorted(n for n in sys.modules if n.startswith("converse_basicsr.")'
-        ' and n.split(".")[1] not in ("ops", "blocks", "archs", "register", "version")),'
+        ' and n.split(".")[1] not in ("ops", "blocks", "archs", "import_path", "register", "version")),'
         ' {"basicsr", "cv2", "yaml"} & set(sys.modules))'
     )
     assert python(code) == '[] set()'
@@ -118,6 +119,23 @@ def test_options_are_listed_and_copied(tmp_path: Path, capsys: pytest.CaptureFix
     assert cli.main(['options', '--copy', str(target)]) == 2
     assert 'demo/converse_srresnet_x4.yml exist with other content' in capsys.readouterr().err
     assert file.read_text() == 'mine: 1\n'
+
+
+def test_copies_appear_whole_or_not_at_all_and_links_are_kept(tmp_path: Path) -> None:
+    (tmp_path / 'options').mkdir()
+    (tmp_path / 'options/usrnet.yml').symlink_to(tmp_path / 'elsewhere.yml')
+    assert cli.main(['options', '--copy', str(tmp_path / 'options')]) == 2
+    assert sorted(path.name for path in tmp_path.rglob('*')) == ['options', 'usrnet.yml']
+
+
+@pytest.mark.parametrize('arguments', [['--help'], ['options']])
+def test_a_reader_that_is_gone_is_no_error(arguments: list[str]) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    command = [sys.executable, '-m', 'converse_basicsr.cli', *arguments]
+    done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (done.returncode in (0, cli.CLOSED_PIPE), done.stderr) == (True, '')
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """Reading data: LMDBs, read-ahead threads, and the seeds of loader workers."""
 
 import copy
+import os
 import pickle
 import queue
 import random
@@ -143,3 +144,14 @@ def test_a_corrupt_image_ends_the_run(
     assert result.returncode == 2
     assert 'cannot be used' in result.stderr
     assert 'Traceback' not in result.stderr
+
+
+@pytest.mark.promise('a pipe, socket or device in a list of images')
+def test_an_image_that_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
+    from basicsr.utils import FileClient
+
+    os.mkfifo(tmp_path / 'a.png')
+    with pytest.raises(ValueError, match=r'a\.png is a pipe, not a file'):
+        FileClient('disk').get(tmp_path / 'a.png')
+    with pytest.raises(ValueError, match='/dev/zero is a device, not a file'):
+        FileClient('disk').get('/dev/zero')

@@ -19,7 +19,7 @@ def test_no_two_patches_replace_the_same_name() -> None:
 def test_every_patch_finds_its_defect_in_the_installed_basicsr() -> None:
     """One that finds nothing can be deleted; two depend on the versions of Python, OpenCV and torch."""
     without = {name for name, replacements in replaced().items() if not replacements}
-    assert without <= {'distutils', 'jpeg_quality', 'loading_without_code'}
+    assert without <= {'distutils', 'jpeg_quality'}
     assert set(replaced()) == {*compat.IMPORTS, *compat.PATCHES}
 
 

@@ -12,6 +12,7 @@ from converse_basicsr.compat.patches import replaced
 
 
 @pytest.mark.parametrize('as_list', [False, True])
+@pytest.mark.promise('`tensor2img` clamps the tensor it is given in place, on the CPU')
 def test_an_image_made_of_a_tensor_leaves_the_tensor_unchanged(as_list: bool) -> None:
     from basicsr.utils import tensor2img
 
@@ -36,6 +37,7 @@ def test_several_tensors_give_several_images() -> None:
     assert len(tensor2img([torch.zeros(3, 2, 2), torch.ones(3, 2, 2)])) == 2
 
 
+@pytest.mark.promise('`random_add_jpg_compression` fails with OpenCV 5')
 def test_fractions_of_a_jpeg_quality_are_accepted() -> None:
     from basicsr.data.degradations import add_jpg_compression, random_add_jpg_compression
 
@@ -77,6 +79,7 @@ def folders_of_two_sets() -> list[Any]:
     return seen
 
 
+@pytest.mark.promise('with several validation sets, saved images of the same name overwrite each other')
 def test_each_validation_set_has_a_folder_of_its_own() -> None:
     assert folders_of_two_sets() == ['folder/a', 'folder/b']
     with compat.disabled('saved_images'):

@@ -1,7 +1,6 @@
 """Networks and training states: moving averages, loading, and writing."""
 
 import copy
-import pickle
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -116,24 +115,6 @@ def test_a_stated_network_is_made_of_plain_values() -> None:
 
     stated = weights.stated_network(OrderedDict(type='X', a=(1, OrderedDict(e=2))), network)  # type: ignore[arg-type]
     assert stated == {'type': 'X', 'a': [1, {'e': 2}], 'd': 0.5}
-
-
-def test_old_versions_of_torch_are_told_to_run_no_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    given: list[Any] = []
-    monkeypatch.setattr(torch, 'load', lambda *arguments, **options: given.append((arguments, options)))
-    monkeypatch.setattr(torch, '__version__', '2.6.0')
-    assert list(weights.loading_without_code()) == []
-    monkeypatch.setattr(torch, '__version__', '2.5.1')
-    ((owner, name, load),) = weights.loading_without_code()
-    assert (owner, name) == (torch, 'load')
-    load('net.pth', map_location='cpu')
-    load('net.pth', weights_only=False)
-    load('net.pth', pickle_module=pickle)
-    assert given == [
-        (('net.pth', 'cpu', None), {'weights_only': True}),
-        (('net.pth', None, None), {'weights_only': False}),
-        (('net.pth', None, pickle), {}),
-    ]
 
 
 @pytest.mark.slow
