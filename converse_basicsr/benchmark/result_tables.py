@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from converse_basicsr.evaluation.tables import markdown_table, pyplot
+from converse_basicsr.evaluation.tables import markdown_table, plain, pyplot, save_plot
 
 # Share of the time that training may wait for its data before the loader counts as too slow.
 KEEPS_UP = 0.05
@@ -127,7 +127,8 @@ def train_table(results: dict[str, Any]) -> str:
             f'{_milliseconds(last["ranks"][0]["all_reduce_alone"])} ms.',
             '',
         ]
-    lines.append(f'{results["network"]} ({results["model"]}), {results["option_file"]}. {_machine(results)}; medians.')
+    option_file = plain(results['option_file'])
+    lines.append(f'{results["network"]} ({results["model"]}), {option_file}. {_machine(results)}; medians.')
     return '\n'.join(lines)
 
 
@@ -164,8 +165,7 @@ def save_train_plot(results: dict[str, Any], path: Path) -> None:
     right.set_xlabel('processes')
     right.set_ylabel('samples per second')
     right.legend(fontsize=8)
-    figure.savefig(path)
-    plt.close(figure)
+    save_plot(figure, path)
 
 
 def save_data_plot(results: dict[str, Any], path: Path) -> None:
@@ -190,8 +190,7 @@ def save_data_plot(results: dict[str, Any], path: Path) -> None:
     axes.set_xlabel('loader workers')
     axes.set_ylabel('samples per second (logarithmic)')
     axes.legend(fontsize=8)
-    figure.savefig(path)
-    plt.close(figure)
+    save_plot(figure, path)
 
 
 def save_operator_plot(results: dict[str, Any], path: Path) -> None:
@@ -214,8 +213,7 @@ def save_operator_plot(results: dict[str, Any], path: Path) -> None:
     axes.margins(x=0.15)
     axes.set_xlabel('time relative to converse2d (logarithmic)')
     axes.legend(fontsize=8)
-    figure.savefig(path)
-    plt.close(figure)
+    save_plot(figure, path)
 
 
 TABLES = {'operator': operator_table, 'network': network_table, 'data': data_table, 'train': train_table}

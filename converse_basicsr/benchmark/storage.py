@@ -6,8 +6,9 @@ from typing import Any
 from PIL import Image, UnidentifiedImageError
 
 from converse_basicsr.errors import UserError
-from converse_basicsr.files import meta_info
+from converse_basicsr.files import atomic, meta_info
 from converse_basicsr.files.images import find_images, safe_key
+from converse_basicsr.files.inside import UnsafeName, inside
 from converse_basicsr.files.lmdb_folder import LmdbWriter
 
 OTHER = {'lmdb': 'disk', 'disk': 'lmdb'}
@@ -69,7 +70,12 @@ def _lmdb_to_files(root: Path, keys: list[str], folder: Path) -> None:
             content = backend.get(key)
         except KeyError as error:
             raise UserError(error.args[0]) from None
-        (folder / f'{key}.png').write_bytes(content)
+        try:
+            path = inside(folder, f'{key}.png')
+        except UnsafeName as error:
+            raise UserError(f'{root}: the name of an image {error}') from None
+        path.parent.mkdir(parents=True, exist_ok=True)
+        atomic.write_bytes(path, content, durable=False)
 
 
 def _files_to_lmdb(root: Path, keys: list[str], template: str, path: Path) -> None:

@@ -5,13 +5,13 @@ import os
 import platform
 import statistics
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
 import torch
 
+from converse_basicsr import import_path
 from converse_basicsr.errors import UserError
 
 
@@ -82,10 +82,10 @@ def saved_bytes(forward: Callable[[], torch.Tensor], excluded: list[torch.Tensor
 
 
 def peak_growth(module: str, spec: dict[str, Any]) -> int | None:
-    """Return the bytes by which a fresh process grows that runs ``python -m module SPEC``; None where not on Linux."""
+    """Return the bytes by which a fresh process grows that runs ``module SPEC``; None where not on Linux."""
     if not os.path.exists('/proc/self/clear_refs'):
         return None
-    command = [sys.executable, '-m', module, json.dumps(spec)]
+    command = [*import_path.command(module), json.dumps(spec)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise RuntimeError(f'measuring the memory of {spec} failed:\n{done.stderr}')

@@ -19,7 +19,7 @@ examples:
   basicsr benchmark network --threads 2 --repeats 5
   basicsr benchmark data -opt options/converse_dncnn_gray25.yml --workers 0 1 2 4 --plot data.svg
   basicsr benchmark train -opt options/demo/converse_srresnet_x4.yml --nproc 1 2 --plot train.svg
-  torchrun --nproc_per_node=8 -m converse_basicsr.cli benchmark train -opt options/converse_srresnet_x4.yml
+  torchrun --nproc_per_node=8 --no-python basicsr benchmark train -opt options/converse_srresnet_x4.yml
 """
 
 
@@ -107,17 +107,17 @@ def count(text: str) -> int:
 def run(args: argparse.Namespace) -> int:
     """Measure, print a Markdown table, save what was asked for; 0 on success."""
     plot: Path | None = getattr(args, 'plot', None)
-    _require_writable([path for path in (args.json, args.markdown, plot) if path is not None])
+    # Fail now, not after minutes of measuring.
+    from converse_basicsr.evaluation.places import require_file
+
+    for path in (args.json, args.markdown, plot):
+        if path is not None:
+            require_file(path)
     if plot is not None:
-        # Fail now, not after minutes of measuring.
-        try:
-            import matplotlib  # noqa: F401
-        except ImportError:
-            raise UserError(
-                '--plot needs matplotlib: install it (pip install matplotlib) or leave --plot out'
-            ) from None
+        _require_drawable(plot)
 
     from converse_basicsr.benchmark import result_tables
+    from converse_basicsr.files import atomic
 
     measures = {'operator': _operator, 'network': _network, 'data': _data, 'train': _train}
     results = measures[args.benchmark](args)
@@ -127,9 +127,9 @@ def run(args: argparse.Namespace) -> int:
     say(*table.split('\n'))
     try:
         if args.json is not None:
-            args.json.write_text(json.dumps(results, indent=2) + '\n', encoding='utf-8')
+            atomic.write_text(args.json, json.dumps(results, indent=2) + '\n')
         if args.markdown is not None:
-            args.markdown.write_text(table + '\n', encoding='utf-8')
+            atomic.write_text(args.markdown, table + '\n')
         if plot is not None:
             result_tables.PLOTS[args.benchmark](results, plot)
     except (OSError, ValueError) as error:
@@ -137,10 +137,14 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _require_writable(paths: list[Path]) -> None:
-    for path in paths:
-        if not path.absolute().parent.is_dir():
-            raise UserError(f'cannot write {path}: its folder does not exist; create it or choose another one')
+def _require_drawable(plot: Path) -> None:
+    try:
+        import matplotlib.figure
+    except ImportError:
+        raise UserError('--plot needs matplotlib: install it (pip install matplotlib) or leave --plot out') from None
+    formats = matplotlib.figure.Figure().canvas.get_supported_filetypes()
+    if plot.suffix and plot.suffix.lower()[1:] not in formats:
+        raise UserError(f'--plot {plot}: matplotlib draws {", ".join(sorted(formats))}, not {plot.suffix}')
 
 
 def _operator(args: argparse.Namespace) -> dict[str, Any]:
@@ -184,6 +188,8 @@ def _train(args: argparse.Namespace) -> dict[str, Any] | None:
         return training_step.measure(option_file, counts, repeats=args.repeats, threads=args.threads)
     results = training_step.measure_here(option_file, repeats=args.repeats, threads=args.threads)
     if results is not None and started_here():  # another command waits for the figures and reports
-        args.json.write_text(json.dumps(results), encoding='utf-8')
+        from converse_basicsr.files import atomic
+
+        atomic.write_text(args.json, json.dumps(results))
         return None
     return results

@@ -46,17 +46,18 @@ def run(args: argparse.Namespace) -> int:
         UserError: If a file is no comparison, its data are absent, or a run failed.
     """
     from converse_basicsr.compare.comparison import read_comparisons
+    from converse_basicsr.compare.page import require_places, write_page
 
     for name in ('jobs', 'threads'):
         if getattr(args, name) is not None and getattr(args, name) < 1:
             raise UserError(f'--{name}: must be at least 1, got {getattr(args, name)}')
     comparisons = read_comparisons(args.files, args.force_yml)
-    if not args.report_only:
+    if args.report_only:
+        require_places(comparisons, args.output, with_tables=False)
+    else:
         from converse_basicsr.compare.train_and_measure import train_and_measure
 
         train_and_measure(comparisons, output=args.output, jobs=args.jobs, threads=args.threads)
-
-    from converse_basicsr.compare.page import write_page
 
     for comparison in comparisons:
         say(write_page(comparison, args.output))

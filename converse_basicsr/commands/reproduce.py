@@ -41,5 +41,6 @@ def run(args: argparse.Namespace) -> int:
 
     done = reproduce(args.table, rows=args.rows, sets=args.sets, output=args.output, overrides=args.force_yml)
     say(*done.markdown.split('\n'))
-    say(f'written: {done.page}, {done.record}, {done.sheet} and its pictures in {done.pictures}/')
+    written = f'written: {done.page}, {done.record}'
+    say(f'{written}, {done.sheet} and its pictures in {done.pictures}/' if done.sheet else written)
     return 0

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from converse_basicsr.errors import UserError
+from converse_basicsr.evaluation.places import require_name
+from converse_basicsr.messages import printable
 from converse_basicsr.options.file import OptionFile, did_you_mean, read_option_file
 
 KEYS = ('title', 'picture', 'seeds', 'runs')
 RUN_KEYS = ('label', 'experiment', 'published', 'network_g', 'train', 'datasets')
-PUBLISHED_KEYS = ('psnr', 'parameters', 'test_set')
+PUBLISHED_KEYS = {'psnr': (int, float), 'parameters': int, 'test_set': str}
+MAX_SEED = 2**32 - 1
 
 
 @dataclass(frozen=True)
@@ -58,6 +61,15 @@ class Comparison:
         return self.option_file.options['name']
 
     @property
+    def quantity(self) -> str | None:
+        """First metric of the first validation set, by which the networks are compared: ``Set12/psnr``."""
+        datasets = self.option_file.options['datasets']
+        sections = (section for key, section in datasets.items() if key.startswith('val') and isinstance(section, dict))
+        name, metrics = next(sections, {}).get('name'), self.option_file.options['val'].get('metrics')
+        metric = next(iter(metrics or ()), None)
+        return f'{name}/{metric}' if name and metric else None
+
+    @property
     def labels(self) -> list[str]:
         """The networks, in the file's order."""
         return list(dict.fromkeys(run.label for run in self.runs))
@@ -95,12 +107,21 @@ def read_comparison(path: str, overrides: Sequence[str] = ()) -> Comparison:
     entries, seeds = section.get('runs'), section.get('seeds', [0])
     if not isinstance(entries, list) or not entries or not all(isinstance(entry, dict) for entry in entries):
         raise UserError(f'{option_file.where("compare", "runs")}: must be a list of runs, each with a label')
-    if not isinstance(seeds, list) or not seeds or not all(type(seed) is int and seed >= 0 for seed in seeds):
-        raise UserError(f'{option_file.where("compare", "seeds")}: must be a list of numbers from 0 up, got {seeds!r}')
+    if (
+        not isinstance(seeds, list)
+        or not seeds
+        or not all(type(seed) is int and 0 <= seed <= MAX_SEED for seed in seeds)
+    ):
+        raise UserError(
+            f'{option_file.where("compare", "seeds")}: must be a list of numbers from 0 up to {MAX_SEED}, got {seeds!r}'
+        )
     for key in ('name', 'datasets', 'network_g', 'train', 'val', 'logger'):
         if key not in options:
             raise UserError(f'{path} {key}: missing; a comparison file is a complete option file for training')
-    labels = [str(entry.get('label') or '') for entry in entries]
+        if key != 'name' and not isinstance(options[key], dict):
+            raise UserError(f'{option_file.where(key)}: must be a section with keys of its own, got {options[key]!r}')
+    require_name(options['name'], option_file.where('name'))
+    labels = [printable(entry.get('label') or '') for entry in entries]
     if not all(labels) or len(set(labels)) < len(labels):
         raise UserError(f'{option_file.where("compare", "runs")}: every run needs a label of its own, got {labels}')
     runs = []
@@ -108,12 +129,19 @@ def read_comparison(path: str, overrides: Sequence[str] = ()) -> Comparison:
         for entry, label in zip(entries, labels):
             _require_known(option_file, entry, RUN_KEYS, ('compare', 'runs', label))
             published = entry.get('published') or {}
-            _require_known(option_file, published, PUBLISHED_KEYS, ('compare', 'runs', label, 'published'))
+            _require_known(option_file, published, tuple(PUBLISHED_KEYS), ('compare', 'runs', label, 'published'))
+            for key, value in published.items():
+                if not isinstance(value, PUBLISHED_KEYS[key]):  # type: ignore[arg-type]
+                    place = option_file.where('compare', 'runs', label, 'published')
+                    raise UserError(
+                        f'{place}: {key} must be {"text" if key == "test_set" else "a number"}, got {value!r}'
+                    )
             runs.append(Run(label, seed, _options_of_run(option_file, entry, label, seed), published))
     picture = section.get('picture')
     if picture is not None:
+        _require_section(option_file, picture, ('compare', 'picture'))
         options['datasets']['picture'] = {'name': 'picture', **picture}
-    title = str(section.get('title') or options['name'])
+    title = printable(section.get('title') or options['name'])
     return Comparison(option_file, title, tuple(runs), picture is not None)
 
 
@@ -122,12 +150,14 @@ def _options_of_run(base: OptionFile, entry: Mapping[str, Any], label: str, seed
     options['datasets'].pop('picture', None)
     for key in ('network_g', 'train', 'datasets'):
         change = entry.get(key) or {}
+        _require_section(base, change, ('compare', 'runs', label, key))
         if key == 'network_g' and 'type' in change:
             options[key] = copy.deepcopy(change)  # a class of its own, with other arguments
         else:
             _merge(options[key], change)
     experiment = entry.get('experiment') or f'{options["name"]}_{slug(label)}'
     options['name'] = f'{experiment}_s{seed}'
+    require_name(options['name'], f'{base.where("compare", "runs")}: the run {label}')
     options['manual_seed'] = seed
     # The lines are the base's: a message points at the nearest key that is there.
     return OptionFile(base.path, options, base.lines, base.overrides)
@@ -146,11 +176,15 @@ def slug(label: str) -> str:
     return re.sub(r'[^a-z0-9]+', '_', label.lower()).strip('_')
 
 
+def _require_section(option_file: OptionFile, given: object, keys: tuple[str, ...]) -> None:
+    if not isinstance(given, Mapping):
+        raise UserError(f'{option_file.where(*keys)}: must be a section with keys of its own, got {given!r}')
+
+
 def _require_known(
     option_file: OptionFile, given: Mapping[str, Any], known: Sequence[str], keys: tuple[str, ...]
 ) -> None:
-    if not isinstance(given, Mapping):
-        raise UserError(f'{option_file.where(*keys)}: must be a section with keys of its own, got {given!r}')
+    _require_section(option_file, given, keys)
     for key in given:
         if key not in known:
             raise UserError(f'{option_file.where(*keys, str(key))}: unknown key{did_you_mean(str(key), list(known))}')

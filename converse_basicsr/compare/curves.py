@@ -53,5 +53,5 @@ def read_curves(folder: Path) -> tuple[list[Point], float]:
                 times.append(event.wall_time)
         seconds += max(times, default=0.0) - min(times, default=0.0)
     if not points:
-        raise UserError(f'{folder} holds no curve of a training run; train it with logger:use_tb_logger=true')
+        raise UserError(f'{folder} holds no curve of a training run; remove experiments/{folder.name} to train it anew')
     return sorted(points.values(), key=lambda point: (point.iteration, point.quantity)), seconds

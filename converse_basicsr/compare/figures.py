@@ -1,7 +1,7 @@
 """Collect what a comparison's page needs from finished runs: curves, costs, the baseline, and pictures."""
 
 import copy
-import csv
+import hashlib
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -11,14 +11,17 @@ from converse_basicsr.benchmark import loader_rates, timing
 from converse_basicsr.compare.comparison import Comparison, Run, slug
 from converse_basicsr.compare.curves import read_curves
 from converse_basicsr.compare.page import CURVE_COLUMNS, RUN_COLUMNS
+from converse_basicsr.errors import UserError
 from converse_basicsr.evaluation.evaluate import Score, evaluate, latest_weights
-from converse_basicsr.files import images, sheet
+from converse_basicsr.evaluation.tables import csv_text
+from converse_basicsr.files import atomic, images, sheet
 from converse_basicsr.options.complete import complete
 
 if TYPE_CHECKING:
     import numpy as np
 
 STEP_REPEATS = 15
+MAX_PICTURE_NAME = 40
 TILE = 200
 COMPRESSION = 9
 
@@ -46,20 +49,29 @@ def write_figures(comparison: Comparison, output: Path, *, threads: int) -> None
         points, seconds = read_curves(Path('tb_logger', run.name))
         curves += [[run.label, run.seed, p.iteration, p.quantity, f'{p.value:.6g}'] for p in points]
         rows.append([run.label, run.seed, *costs[run.label], f'{seconds:.0f}', f'{baseline:.4f}', described])
-    write_csv(output / f'{comparison.name}_curves.csv', CURVE_COLUMNS, curves)
-    write_csv(output / f'{comparison.name}_runs.csv', RUN_COLUMNS, rows)
+    atomic.write_text(output / f'{comparison.name}_curves.csv', csv_text([CURVE_COLUMNS, *curves]))
+    atomic.write_text(output / f'{comparison.name}_runs.csv', csv_text([RUN_COLUMNS, *rows]))
     if comparison.picture:
-        for name, image in paint(comparison, first).items():
-            path = output / f'{comparison.name}_{slug(name)}.png'
-            path.write_bytes(images.encode_png(image, COMPRESSION))
+        painted = paint(comparison, first)
+        for image, name in zip(painted.values(), picture_names(painted)):
+            path = output / f'{comparison.name}_{name}.png'
+            atomic.write_bytes(path, images.encode_png(image, COMPRESSION))
 
 
-def write_csv(path: Path, columns: Iterable[str], rows: Iterable[Iterable[Any]]) -> None:
-    """Write a table with a header."""
-    with open(path, 'w', encoding='utf-8', newline='') as file:
-        writer = csv.writer(file, lineterminator='\n')
-        writer.writerow(columns)
-        writer.writerows(rows)
+def picture_names(images: Iterable[str]) -> list[str]:
+    """Turn names of images into parts of file names, of which no two are equal.
+
+    Example:
+        >>> picture_names(['Bird (1)', 'bird 1', '山'])
+        ['bird_1', 'bird_1_bc9d0d38', '_4862540a']
+    """
+    names: list[str] = []
+    for image in images:
+        name = slug(image)[:MAX_PICTURE_NAME]
+        if not name or name in names:
+            name += f'_{hashlib.sha256(image.encode("utf-8", "surrogateescape")).hexdigest()[:8]}'
+        names.append(name)
+    return names
 
 
 def measure_costs(runs: Iterable[Run]) -> tuple[dict[str, tuple[int, str, str]], str]:
@@ -74,14 +86,37 @@ def measure_costs(runs: Iterable[Run]) -> tuple[dict[str, tuple[int, str, str]],
     parameters: dict[str, int] = {}
     device = 'cpu'
     for run in runs:
-        datasets = run.option_file.options['datasets']
-        options = {**run.option_file.options, 'datasets': {'train': datasets['train']}}
-        completed = complete(options, is_train=True, most_gpus=1)
+        completed = _completed(run)
         device = 'cuda' if completed['num_gpu'] else 'cpu'
         steps[run.label], parameters[run.label], kept[run.label] = _step(completed)
     seconds = timing.interleaved_medians(steps, STEP_REPEATS, device)
     costs = {label: (parameters[label], f'{1e3 * seconds[label]:.1f}', f'{kept[label] / 2**20:.2f}') for label in steps}
     return costs, device
+
+
+def require_measurable(run: Run) -> None:
+    """Try what :func:`measure_costs` does, before a training that would be in vain.
+
+    Raises:
+        UserError: If it fails.
+    """
+    try:
+        step, *_ = _step(_completed(run))
+        step()
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:  # models differ
+        reason = ' '.join(str(error).split()) or type(error).__name__
+        place = run.option_file.where('model_type')
+        raise UserError(
+            f'{place}: a step of this model cannot be measured, so it cannot be compared ({reason})'
+        ) from error
+
+
+def _completed(run: Run) -> dict[str, Any]:
+    datasets = run.option_file.options['datasets']
+    options = {**run.option_file.options, 'datasets': {'train': datasets['train']}}
+    return complete(options, is_train=True, most_gpus=1)
 
 
 def _step(run: dict[str, Any]) -> tuple[Callable[[], None], int, int]:

@@ -7,19 +7,17 @@ import sys
 import time
 from collections.abc import Iterable
 from pathlib import Path
-
-import yaml
+from typing import Any
 
 from converse_basicsr.compare.comparison import Comparison, Run
 from converse_basicsr.errors import UserError
 from converse_basicsr.evaluation.evaluate import latest_weights
+from converse_basicsr.files import atomic
+from converse_basicsr.files.lock import Lock
 from converse_basicsr.messages import say, tell
+from converse_basicsr.options.file import read_option_file
 from converse_basicsr.processes.launch import COMMAND
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
+from converse_basicsr.processes.stopping import handled
 
 POLL_SECONDS = 0.5
 
@@ -37,7 +35,7 @@ def train_runs(comparisons: Iterable[Comparison], output: Path, *, jobs: int, th
         One line per run that failed.
 
     Raises:
-        UserError: If an experiment of a run's name was trained with other options.
+        UserError: If an experiment of a run's name was trained with other options, or is being trained elsewhere.
     """
     runs: dict[str, Run] = {}
     for comparison in comparisons:
@@ -50,18 +48,24 @@ def train_runs(comparisons: Iterable[Comparison], output: Path, *, jobs: int, th
     waiting = [run for run in runs.values() if not is_finished(run)]
     say(f'{len(runs)} runs, {len(runs) - len(waiting)} of them finished before')
     (output / 'runs').mkdir(parents=True, exist_ok=True)
-    # Unhandled, the signal would end this process and leave its children training.
-    previous = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    previous = handled(_leave)
     done, failed = len(runs) - len(waiting), []
-    working: dict[subprocess.Popen[bytes], tuple[Run, float]] = {}
+    working: dict[subprocess.Popen[bytes], tuple[Run, float, Lock]] = {}
     try:
         while waiting or working:
             while waiting and len(working) < jobs:
                 run = waiting.pop(0)
-                working[start(run, output / 'runs', threads)] = (run, time.monotonic())
+                lock = Lock(output / 'runs' / f'.{run.name}.lock', f'the run {run.name}')
+                lock.acquire()
+                try:
+                    working[start(run, output / 'runs', threads)] = (run, time.monotonic(), lock)
+                except BaseException:
+                    lock.release()
+                    raise
             time.sleep(POLL_SECONDS)
             for process in [process for process in working if process.poll() is not None]:
-                run, begun = working.pop(process)
+                run, begun, lock = working.pop(process)
+                lock.release()
                 log = output / 'runs' / f'{run.name}.txt'
                 if process.returncode == 0:
                     done += 1
@@ -72,10 +76,19 @@ def train_runs(comparisons: Iterable[Comparison], output: Path, *, jobs: int, th
     finally:
         for process in working:
             process.terminate()
-        for process in working:
+        for process, (_, _, lock) in working.items():
             process.wait()
-        signal.signal(signal.SIGTERM, previous)
+            lock.release()
+        for number, handler in previous.items():
+            signal.signal(number, handler)
     return failed
+
+
+def _leave(number: int, frame: Any) -> None:
+    """End this process; unhandled, the signal would end it and leave its children training."""
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    sys.exit(128 + number)
 
 
 def is_finished(run: Run) -> bool:
@@ -86,7 +99,7 @@ def is_finished(run: Run) -> bool:
     """
     folder = Path('experiments', run.name)
     kept = folder / f'{run.name}.yml'
-    if kept.is_file() and yaml.safe_load(kept.read_text(encoding='utf-8')) != run.option_file.options:
+    if kept.is_file() and read_option_file(str(kept)).options != run.option_file.options:
         raise UserError(
             f'{kept} differs from the options that {run.option_file.path} gives this run; remove {folder} '
             '(and tb_logger beside it) to train it anew, or change the name in the comparison file'
@@ -95,19 +108,10 @@ def is_finished(run: Run) -> bool:
 
 
 def start(run: Run, folder: Path, threads: int) -> 'subprocess.Popen[bytes]':
-    """Start the training of a run.
-
-    Raises:
-        UserError: If another ``basicsr compare`` is training it.
-    """
+    """Start the training of a run."""
     options = folder / f'{run.name}.yml'
+    atomic.write_text(options, run.option_file.dump())
     with open(folder / f'{run.name}.txt', 'ab') as log:
-        if fcntl is not None:
-            try:
-                fcntl.flock(log, fcntl.LOCK_EX | fcntl.LOCK_NB)  # held until the process that inherits it ends
-            except OSError:
-                raise UserError(f'{run.name} is being trained by another command that writes {log.name}') from None
-        options.write_text(run.option_file.dump(), encoding='utf-8')
         command = [*COMMAND, 'train', '-opt', str(options), '--auto_resume']
         environment = {**os.environ, 'OMP_NUM_THREADS': str(threads)}
         return subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, env=environment)

@@ -8,7 +8,6 @@ from converse_basicsr.compare.comparison import Comparison
 from converse_basicsr.compare.runs import train_runs
 from converse_basicsr.errors import UserError
 from converse_basicsr.messages import tell
-from converse_basicsr.options import check
 
 
 def train_and_measure(
@@ -23,18 +22,14 @@ def train_and_measure(
         threads: CPU threads of each run; the CPUs are shared by the jobs if not given.
 
     Raises:
-        UserError: If options cannot work, data are absent, or a run failed.
+        UserError: If options cannot work, data are absent, figures could not be collected, or a run failed.
     """
     from converse_basicsr.register import load_plugins
 
     load_plugins()
-    problems = []
-    for comparison in comparisons:
-        for option_file in {run.option_file.path: run.option_file for run in comparison.runs}.values():
-            check.require_runnable(option_file, is_train=True)
-        problems += check.dataset_problems(comparison.option_file, 'picture') if comparison.picture else []
-    if problems:
-        raise UserError(*problems)
+    from converse_basicsr.compare.needs import require_needs
+
+    require_needs(comparisons, output)
     threads = threads or max(1, (os.cpu_count() or 1) // jobs)
     failed = train_runs(comparisons, output, jobs=jobs, threads=threads)
     if failed:

@@ -1,5 +1,6 @@
 """Run a network over the test sets of an option file, image by image."""
 
+import contextlib
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,7 +86,7 @@ def evaluate(
         The scores, as soon as each is known.
 
     Raises:
-        UserError: If there is no metric, or the weights do not fit.
+        UserError: If there is no metric, the weights do not fit, or an image cannot be scored.
     """
     from basicsr.data import build_dataset
     from basicsr.metrics import calculate_metric
@@ -93,6 +94,7 @@ def evaluate(
     from basicsr.utils import tensor2img
     from torch.utils.data import default_collate
 
+    from converse_basicsr.data.bad_samples import GuardedDataset
     from converse_basicsr.evaluation.stated_network import network_to_build
     from converse_basicsr.options.complete import complete
 
@@ -108,26 +110,41 @@ def evaluate(
         if name not in sections:
             continue
         section = run['datasets'][name]
-        dataset = build_dataset({'scale': 1, **section})
+        dataset = GuardedDataset(build_dataset({'scale': 1, **section}), section['name'])
         for index in range(len(dataset)):
             sample = default_collate([dataset[index]])
             image = Path(sample['lq_path'][0]).stem
             if (section['name'], image) in done:
                 continue
-            model.feed_data(sample)
-            model.test()
-            visuals = model.get_current_visuals()
-            # tensor2img clamps the tensor it is given in place.
-            lq, result, gt = (tensor2img([visuals[key].clone()]) for key in ('lq', 'result', 'gt'))
-            baseline = enlarge(sample['lq'], result)
-            scores = {
-                metric: (
-                    float(calculate_metric({'img': baseline, 'img2': gt}, how)),
-                    float(calculate_metric({'img': result, 'img2': gt}, how)),
-                )
-                for metric, how in metrics.items()
-            }
+            if 'gt' not in sample:
+                raise UserError(f'{option_file.where("datasets", name)}: has no ground truth to score by')
+            with _named(section['name'], image):
+                model.feed_data(sample)
+                model.test()
+                visuals = model.get_current_visuals()
+                # tensor2img clamps the tensor it is given in place.
+                lq, result, gt = (tensor2img([visuals[key].clone()]) for key in ('lq', 'result', 'gt'))
+                baseline = enlarge(sample['lq'], result)
+                scores = {
+                    metric: (
+                        float(calculate_metric({'img': baseline, 'img2': gt}, how)),
+                        float(calculate_metric({'img': result, 'img2': gt}, how)),
+                    )
+                    for metric, how in metrics.items()
+                }
             yield Score(section['name'], image, run['network_g']['type'], scores, lq, baseline, result, gt)
+
+
+@contextlib.contextmanager
+def _named(dataset: str, image: str) -> Iterator[None]:
+    """Name the image that the network or a metric cannot take."""
+    try:
+        yield
+    except (UserError, MemoryError):
+        raise
+    except Exception as error:  # whatever a network or a metric, of a plugin perhaps, raises
+        reason = ' '.join(str(error).split()) or type(error).__name__
+        raise UserError(f'{dataset} {image}: cannot be scored by this network and these metrics ({reason})') from error
 
 
 def enlarge(lq: 'torch.Tensor', result: 'np.ndarray') -> 'np.ndarray':

@@ -1,14 +1,22 @@
 """Score the network of one run beside bicubic interpolation (or the input), with pictures."""
 
-import csv
+import hashlib
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from converse_basicsr.errors import UserError
+from converse_basicsr.evaluation import places
 from converse_basicsr.evaluation.evaluate import Score, evaluate, latest_weights, scored_sections
-from converse_basicsr.messages import tell
+from converse_basicsr.evaluation.tables import csv_text
+from converse_basicsr.files import atomic
+from converse_basicsr.messages import printable, tell
 from converse_basicsr.options import check
+from converse_basicsr.options.check.data_sets import content_findings
 from converse_basicsr.options.file import OptionFile
+
+HEADER = csv_text([('dataset', 'image', 'metric', 'baseline', 'network')])
 
 
 @dataclass(frozen=True)
@@ -36,7 +44,8 @@ def report(
         pictures: Largest number of pictures per test set.
 
     Raises:
-        UserError: If the options cannot work, or the weights or all test sets are absent.
+        UserError: If the options or the data cannot work, the weights or all test sets are absent, or the folder
+            cannot be written or holds what no report has written.
     """
     from converse_basicsr.register import load_plugins
 
@@ -45,17 +54,30 @@ def report(
     name = option_file.options['name']
     checkpoint = checkpoint or latest_weights(name)
     output = output or Path('results', name, 'report')
+    table = output / 'report.csv'
     if not checkpoint.is_file():
         raise UserError(
             f'{checkpoint} does not exist; train first (basicsr train -opt {option_file.path}) or give --checkpoint'
         )
+    places.require_folder(output)
+    places.require_own({table: HEADER.strip()})
+    sections = present_sections(option_file)
+    problems = content_problems(option_file, sections)
+    if problems:
+        raise UserError(*problems)
     scores: list[Score] = []
-    for score in evaluate(option_file, checkpoint, present_sections(option_file)):
+    written: set[Path] = set()
+    was_here = table.exists()  # it says that the pictures beside it are a report's
+    for score in evaluate(option_file, checkpoint, sections):
         scores.append(score)
         if sum(other.dataset == score.dataset for other in scores) <= pictures:
-            write_picture(score, score.network, output)
+            if not was_here:
+                places.require_own({}, {picture_path(score, output)} - written)
+                if not written:  # should this one not get further
+                    write_csv([], table)
+            written.add(write_picture(score, score.network, output))
     scores.sort(key=lambda score: (score.dataset, score.image))  # BasicSR reads folders in the file system's order
-    write_csv(scores, output / 'report.csv')
+    write_csv(scores, table)
     return Report(scores, output)
 
 
@@ -77,6 +99,22 @@ def present_sections(option_file: OptionFile) -> list[str]:
     return present
 
 
+def content_problems(option_file: OptionFile, names: Iterable[str]) -> list[str]:
+    """Look into the data of sections that are there; print notes and return one line for each problem."""
+    findings, _ = content_findings(option_file.options, names)
+    tell(*(f'note: {note.line(option_file)}' for note in findings.notes))
+    return [problem.line(option_file) for problem in findings.problems]
+
+
+def picture_path(score: Score, folder: Path) -> Path:
+    """Return the path of an image's picture: ``DATASET_IMAGE.png``, shortened where no file can be called so."""
+    name = printable(f'{score.dataset}_{score.image}').replace('/', '_')
+    if len(os.fsencode(name)) > places.MAX_NAME_BYTES:
+        digest = hashlib.sha256(name.encode()).hexdigest()[:12]
+        name = f'{os.fsencode(name)[: places.MAX_NAME_BYTES].decode("utf-8", "ignore")}-{digest}'
+    return folder / f'{name}.png'
+
+
 def write_picture(score: Score, network: str, folder: Path) -> Path:
     """Write the comparison of one image as ``DATASET_IMAGE.png`` and return its path.
 
@@ -85,18 +123,17 @@ def write_picture(score: Score, network: str, folder: Path) -> Path:
         network: What the caption calls the network.
         folder: Receives the picture.
     """
-    from basicsr.utils import imwrite
+    from converse_basicsr.files import images, sheet
 
-    from converse_basicsr.files import sheet
-
-    path = folder / f'{score.dataset}_{score.image}.png'
-    imwrite(sheet.compare(score.panels(network)), str(path))
+    folder.mkdir(parents=True, exist_ok=True)
+    path = picture_path(score, folder)
+    atomic.write_bytes(path, images.encode_png(sheet.compare(score.panels(network))))
     return path
 
 
 def score_table(scores: list[Score]) -> str:
     """Compose a table in plain text of the scores of each image and the mean of each test set."""
-    width = max(len(f'{score.dataset} {score.image}') for score in scores)
+    width = max(len(printable(f'{score.dataset} {score.image}')) for score in scores)
     lines = [f'{"":<{width}}  metric    baseline  network     gain']
     for dataset in dict.fromkeys(score.dataset for score in scores):
         of_set = [score for score in scores if score.dataset == dataset]
@@ -105,16 +142,17 @@ def score_table(scores: list[Score]) -> str:
             baselines, results = zip(*(pair for _, pair in rows))
             means = (sum(baselines) / len(rows), sum(results) / len(rows))
             for label, (baseline, result) in [*rows, (f'{dataset} mean', means)]:
-                lines.append(f'{label:<{width}}  {metric:<8} {baseline:9.4f} {result:8.4f} {result - baseline:+8.4f}')
+                figures = f'{printable(metric):<8} {baseline:9.4f} {result:8.4f} {result - baseline:+8.4f}'
+                lines.append(f'{printable(label):<{width}}  {figures}')
     return '\n'.join(lines)
 
 
 def write_csv(scores: list[Score], path: Path) -> None:
     """Write one line per image and metric."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, 'w', newline='', encoding='utf-8') as file:
-        writer = csv.writer(file)
-        writer.writerow(['dataset', 'image', 'metric', 'baseline', 'network'])
-        for score in scores:
-            for metric, (baseline, result) in score.metrics.items():
-                writer.writerow([score.dataset, score.image, metric, f'{baseline:.6f}', f'{result:.6f}'])
+    rows = (
+        (score.dataset, score.image, metric, f'{baseline:.6f}', f'{result:.6f}')
+        for score in scores
+        for metric, (baseline, result) in score.metrics.items()
+    )
+    atomic.write_text(path, HEADER + csv_text(rows))

@@ -1,6 +1,5 @@
 """Measure a whole table of the paper and show it with the published figures."""
 
-import hashlib
 import platform
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,14 +7,20 @@ from pathlib import Path
 
 from converse_basicsr.checkpoints.released import WEIGHTS
 from converse_basicsr.errors import UserError
-from converse_basicsr.evaluation import published
+from converse_basicsr.evaluation import places, published
 from converse_basicsr.evaluation.evaluate import evaluate, scored_sections
-from converse_basicsr.evaluation.measurements import FIELDS, Line, Record
-from converse_basicsr.evaluation.report import write_picture
+from converse_basicsr.evaluation.measurements import FIELDS, HEADER, Line, Record
+from converse_basicsr.evaluation.report import content_problems, write_picture
+from converse_basicsr.evaluation.tables import plain
+from converse_basicsr.files import atomic
+from converse_basicsr.files.digest import sha256
 from converse_basicsr.messages import say, tell
 from converse_basicsr.options import check
 from converse_basicsr.options.file import read_option_file
 from converse_basicsr.options.library import folder as folder_of_option_files
+
+MARK = 'PSNR in dB: measured (number of images) / published. Measured by `basicsr reproduce'
+"""Every page begins so."""
 
 
 @dataclass(frozen=True)
@@ -26,14 +31,14 @@ class Reproduction:
         markdown: The table.
         page: The file that holds the table.
         record: The CSV file with the score of each image.
-        sheet: One picture that stacks all pictures.
+        sheet: One picture that stacks all pictures; ``None`` where there are none.
         pictures: The folder of the pictures.
     """
 
     markdown: str
     page: Path
     record: Path
-    sheet: Path
+    sheet: Path | None
     pictures: Path
 
 
@@ -55,7 +60,8 @@ def reproduce(
         overrides: ``section:key=value``, applied to every option file used.
 
     Raises:
-        UserError: If a row is unknown, ``TABLE.csv`` is something else, or nothing could be measured.
+        UserError: If a row is unknown, ``TABLE.csv`` or another file of these names is something else, the folder
+            cannot be written, or nothing could be measured.
     """
     known = published.TABLES[table]
     unknown = sorted(set(rows or ()) - set(known))
@@ -66,7 +72,9 @@ def reproduce(
 
     load_plugins()
     pictures, page = output / table, output / f'{table}.md'
+    places.require_folder(output)
     record = Record(output / f'{table}.csv')
+    places.require_own({record.path: HEADER[:3], page: MARK}, [output / f'{table}.png'])
     missing: dict[str, None] = {}
     for row in rows or known:
         for problem in _measure_row(row, known[row].title, record, pictures / row, sets=sets, overrides=overrides):
@@ -76,7 +84,7 @@ def reproduce(
     if not record.lines:
         raise UserError('nothing was measured: no row has both its weights and a test set (see the lines above)')
     markdown = to_markdown(table, record.lines)
-    page.write_text(markdown, encoding='utf-8')
+    atomic.write_text(page, markdown)
     return Reproduction(markdown, page, record.path, write_contact_sheet(pictures, list(known)), pictures)
 
 
@@ -100,38 +108,44 @@ def _measure_row(
     for name, section in scored_sections(option_file).items():
         if sets and section['name'] not in sets:
             continue
-        absent = check.dataset_problems(option_file, name)
-        if absent:
-            yield absent[0]
+        problems = check.dataset_problems(option_file, name) or content_problems(option_file, [name])
+        if problems:
+            yield problems[0]
         else:
             present.append(name)
-    checkpoint = Path(option_file.options['path']['pretrain_network_g']).expanduser()
+    checkpoint = Path(option_file.options['path'].get('pretrain_network_g') or '').expanduser()
     if not checkpoint.is_file():
         yield missing_weights(row, checkpoint)
         return
-    digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
-    done = {
-        (line['dataset'], line['image']) for line in record.lines if (line['row'], line['weights']) == (row, digest)
-    }
-    metric = next(iter(option_file.options['val']['metrics']))
-    for score in evaluate(option_file, checkpoint, present, done=done):
-        baseline, psnr = score.metrics[metric]
+    digest = sha256(checkpoint)
+    for score in evaluate(option_file, checkpoint, present, done=record.measured(row, digest)):
+        baseline, psnr = next(iter(score.metrics.values()))
         record.add(dict(zip(FIELDS, (row, digest, score.dataset, score.image, f'{psnr:.6f}', f'{baseline:.6f}'))))
         say(f'{row} {score.dataset} {score.image}: {psnr:.4f} dB')
         if not any(pictures.glob(f'{score.dataset}_*.png')):
             write_picture(score, title, pictures)
 
 
-def write_contact_sheet(folder: Path, rows: Sequence[str]) -> Path:
-    """Stack the pictures of a table, those of one test set together, as ``TABLE.png`` and return its path."""
-    from basicsr.utils import imwrite
+def write_contact_sheet(folder: Path, rows: Sequence[str]) -> Path | None:
+    """Stack the pictures of a table, those of one test set together, as ``TABLE.png``.
 
+    Returns:
+        Its path; ``None`` if there are no pictures.
+    """
     from converse_basicsr.files import images, sheet
 
     found = [path for row in rows for path in sorted((folder / row).glob('*.png'))]
     found.sort(key=lambda path: path.name)  # stable: within an image the rows keep their order
+    pictures = []
+    for path in found:
+        try:
+            pictures.append(images.read_image(path)[0])
+        except (images.BadImage, OSError) as error:
+            tell(f'note: {path} {error}; it is left out of the sheet')
+    if not pictures:
+        return None
     target = folder.with_suffix('.png')
-    imwrite(sheet.stack([images.decode(path.read_bytes()) for path in found]), str(target))
+    atomic.write_bytes(target, images.encode_png(sheet.stack(pictures)))
     return target
 
 
@@ -159,10 +173,10 @@ def to_markdown(table: str, measured: Sequence[Line]) -> str:
                 means[name, test_set] = f'{sum(values) / len(values):.2f} ({len(values)})'
     sets = {test_set: None for test_set in sets if any((name, test_set) in means for name in rows)}
     lines = [
-        f'PSNR in dB: measured (number of images) / published. Measured by `basicsr reproduce {table}` with torch '
+        f'{MARK} {table}` with torch '
         f'{torch.__version__.split("+")[0]} on {platform.machine()}; published in {published.REFERENCE}.',
         '',
-        '| network | ' + ' | '.join(sets) + ' |',
+        '| network | ' + ' | '.join(map(plain, sets)) + ' |',
         '|---|' + '---|' * len(sets),
     ]
     for name, row in rows.items():

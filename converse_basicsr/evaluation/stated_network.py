@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-from converse_basicsr.checkpoints.files import network_of, read
+from converse_basicsr.checkpoints.files import choose_parameters, network_of, read
 from converse_basicsr.errors import UserError
 from converse_basicsr.messages import tell
 from converse_basicsr.options.check import registered
 from converse_basicsr.options.check.network_difference import ABSENT, differing_arguments
+from converse_basicsr.options.check.stated_network import require_fit, without_files
 from converse_basicsr.options.file import OptionFile, did_you_mean
 
 
@@ -26,14 +27,15 @@ def network_to_build(option_file: OptionFile, checkpoint: Path) -> dict[str, Any
         UserError: If the checkpoint cannot be read, or states a network that is not installed.
     """
     said = option_file.options['network_g']
-    stated = network_of(read(checkpoint))
+    content = read(checkpoint)
+    stated = network_of(content)
     if stated is None:
         return said
     place = option_file.where('network_g')
     if stated['type'] != said['type']:
         _require_known(stated['type'], checkpoint)
         _note(f'{checkpoint} states {stated["type"]}, {place} says {said["type"]}')
-        return stated
+        return _bounded(stated, content, checkpoint)
     differing = differing_arguments(stated, said)
     if not differing:
         return said
@@ -42,6 +44,14 @@ def network_to_build(option_file: OptionFile, checkpoint: Path) -> dict[str, Any
     )
     of_file = ' and '.join('nothing' if value is ABSENT else _shown(value) for _, value in differing.values())
     _note(f'{checkpoint} states {of_checkpoint} for {stated["type"]}, {place} says {of_file}')
+    return _bounded(stated, content, checkpoint)
+
+
+def _bounded(stated: dict[str, Any], content: Any, checkpoint: Path) -> dict[str, Any]:
+    """Return the section that a checkpoint states if its weights fit: it comes from whoever wrote the file."""
+    parameters, _ = choose_parameters(content, 'params_ema', checkpoint)
+    stated = without_files(stated)
+    require_fit(stated, {name.removeprefix('module.'): value for name, value in parameters.items()}, checkpoint)
     return stated
 
 

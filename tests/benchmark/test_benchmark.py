@@ -1,5 +1,7 @@
 import argparse
+import errno
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -121,9 +123,57 @@ def test_tables_leave_out_what_was_not_measured() -> None:
     assert 'ours / conv' in result_tables.network_table(results)
 
 
+@pytest.mark.promise('a place for results that is read-only, or no folder')
 def test_folder_that_does_not_exist(tmp_path: Path) -> None:
     with pytest.raises(UserError, match='folder does not exist'):
         run('operator', '--cases', 'quick', '--json', tmp_path / 'none' / 'out.json')
+
+
+@pytest.mark.promise('a place for results that is read-only, or no folder')
+@pytest.mark.parametrize('option', ['--json', '--markdown', '--plot'])
+def test_a_file_that_cannot_be_written_is_told_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, option: str
+) -> None:
+    monkeypatch.setattr(operator_times, 'measure', None)  # it is not reached
+    with pytest.raises(UserError, match='it is a folder'):
+        run('operator', option, tmp_path)
+    monkeypatch.setattr(os, 'access', lambda path, mode: False)  # whoever runs the tests as root may write everywhere
+    with pytest.raises(UserError, match='is read-only'):
+        run('operator', option, tmp_path / 'file.svg')
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_picture_that_matplotlib_cannot_draw_is_told_before_the_work(tmp_path: Path) -> None:
+    pytest.importorskip('matplotlib')
+    with pytest.raises(UserError, match=r'matplotlib draws .*svg.*, not \.xyz'):
+        run('operator', '--plot', tmp_path / 'plot.xyz')
+
+
+@pytest.mark.promise('a disk that is full, failing or read-only, or a quota, at any moment')
+def test_a_full_disk_keeps_the_earlier_results_and_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results = {'machine': timing.describe_machine('cpu'), 'cases': []}
+    monkeypatch.setattr(operator_times, 'measure', lambda *_, **__: results)
+    path = tmp_path / 'results.json'
+    path.write_text('earlier')
+
+    def fail(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, 'No space left on device')
+
+    monkeypatch.setattr(os, 'fsync', fail)
+    with pytest.raises(UserError, match='No space left on device; the table above is complete'):
+        run('operator', '--json', path)
+    assert 'textbook / ours' in capsys.readouterr().out
+    assert path.read_text() == 'earlier'
+    assert [found.name for found in tmp_path.iterdir()] == [path.name]
+
+
+def test_results_go_to_a_device_too(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    results = {'machine': timing.describe_machine('cpu'), 'cases': []}
+    monkeypatch.setattr(operator_times, 'measure', lambda *_, **__: results)
+    assert run('operator', '--json', '/dev/stdout') == 0
+    assert '"cases": []' in capfd.readouterr().out
 
 
 def test_plot_without_matplotlib(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

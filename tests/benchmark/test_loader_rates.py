@@ -214,3 +214,15 @@ def test_table_says_which_numbers_of_workers_are_enough() -> None:
     assert '| 2 | lmdb | 0.50 |  | 1234 | 50 | 1 % |' in table
     assert 'takes 250 ms, that is 64 samples/s' in table
     assert 'lmdb: 2 or more; disk: none of these.' in table
+
+
+@pytest.mark.promise('keys of an LMDB that lead out of a folder (`benchmark data` copies images)')
+@pytest.mark.parametrize('key', ['../x', '/tmp/x', 'a/../../x', 'a\\b', 'a\nb'])
+def test_keys_that_lead_out_of_the_copy_are_refused(tmp_path: Path, key: str) -> None:
+    from tiny_run import write_lmdb
+
+    write_lmdb(tmp_path / 'gt.lmdb', {key: np.zeros((4, 4, 3), np.uint8)})
+    with pytest.raises(UserError, match=r'gt\.lmdb'):
+        storage._lmdb_to_files(tmp_path / 'gt.lmdb', [key], tmp_path / 'copy')
+    assert list((tmp_path / 'copy').iterdir()) == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['copy', 'gt.lmdb']

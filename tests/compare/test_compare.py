@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from tiny_comparison import write
 
 from converse_basicsr import cli
+from converse_basicsr.compare import runs
 from converse_basicsr.compare.comparison import read_comparison, slug
 from converse_basicsr.compare.runs import is_finished
 from converse_basicsr.errors import UserError
@@ -23,31 +24,6 @@ from converse_basicsr.options.library import option_files
 
 Run = Callable[..., int]
 SMALL = {name: path for name, path in option_files() if name.startswith('small/')}
-
-
-@pytest.fixture
-def comparison(run_options: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """A comparison of two networks with two seeds each, in an empty current directory."""
-    monkeypatch.chdir(tmp_path)
-    run_options['logger']['use_tb_logger'] = True
-    run_options['val']['val_freq'] = 2
-    picture = {**run_options['datasets']['val']}
-    picture.pop('name')
-    run_options['compare'] = {
-        'title': 'Two tiny networks',
-        'seeds': [0, 1],
-        'picture': picture,
-        'runs': [
-            {'label': 'Converse', 'published': {'psnr': 32.25, 'parameters': 694208}},
-            {'label': 'Conv (twin)', 'network_g': {'operator': 'conv'}, 'published': {'psnr': 30, 'test_set': 'Set9'}},
-        ],
-    }
-    return run_options
-
-
-def write(options: dict[str, Any]) -> str:
-    Path('tiny.yml').write_text(yaml.safe_dump(options, sort_keys=False))
-    return 'tiny.yml'
 
 
 def rows(path: str) -> list[dict[str, str]]:
@@ -97,6 +73,7 @@ def test_a_run_changes_what_it_names(comparison: dict[str, Any]) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.promise('`basicsr compare` or `basicsr reproduce` repeated after an interruption')
 def test_it_trains_and_reports_and_goes_on(comparison: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
     file = write(comparison)
     assert cli.main(['compare', file, '--jobs', '2', '--threads', '1']) == 0
@@ -162,14 +139,21 @@ def test_comparison_files_quote_the_published_figures(name: str) -> None:
 
 @pytest.mark.slow
 def test_a_failing_run_is_named_and_the_others_finish(
-    comparison: dict[str, Any], capsys: pytest.CaptureFixture[str]
+    comparison: dict[str, Any], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     comparison['compare']['seeds'] = [0]
-    comparison['compare']['runs'][0]['network_g'] = {'kernel_size': -1}
+    start = runs.start
+
+    def start_a_bad_one(run: Any, folder: Path, threads: int) -> Any:
+        if run.label == 'Converse':
+            run.option_file.options['train']['total_iter'] = 'x'
+        return start(run, folder, threads)
+
+    monkeypatch.setattr(runs, 'start', start_a_bad_one)
     assert cli.main(['compare', write(comparison)]) == 2
     error = capsys.readouterr().err
-    assert 'tiny_converse_s0 ended with status' in error
-    assert 'kernel_size' in error
+    assert 'tiny_converse_s0 ended with status 2' in error
+    assert 'total_iter' in error
     assert Path('experiments/tiny_conv_twin_s0/models/net_g_latest.pth').is_file()
 
 
@@ -184,7 +168,7 @@ def test_ending_it_ends_the_training(comparison: dict[str, Any], capsys: pytest.
             assert process.poll() is None
             time.sleep(0.2)
         assert cli.main(['compare', 'tiny.yml']) == 2
-        assert 'tiny_converse_s0 is being trained by another command' in capsys.readouterr().err
+        assert 'the run tiny_converse_s0 is in use by process' in capsys.readouterr().err
         process.terminate()
         assert process.wait() == 128 + signal.SIGTERM
     sizes = [log.stat().st_size for log in logs]
@@ -200,6 +184,14 @@ def test_ending_it_ends_the_training(comparison: dict[str, Any], capsys: pytest.
         (lambda o: o['compare'].update(runs=[3]), 'compare:runs: must be a list of runs'),
         (lambda o: o['compare'].update(seed=[1]), 'compare:seed: unknown key; did you mean seeds?'),
         (lambda o: o['compare'].update(seeds=[-1]), 'compare:seeds: must be a list of numbers from 0 up'),
+        (lambda o: o['compare'].update(seeds=[2**32]), 'compare:seeds: must be a list of numbers from 0 up'),
+        (lambda o: o['compare'].update(picture=5), 'compare:picture: must be a section'),
+        (lambda o: o['compare']['runs'][1].update(network_g='EDSR'), 'must be a section with keys of its own'),
+        (lambda o: o['compare']['runs'][1].update(datasets=[1]), 'must be a section with keys of its own'),
+        (lambda o: o['compare']['runs'][1]['published'].update(psnr='high'), 'psnr must be a number'),
+        (lambda o: o['compare']['runs'][1]['published'].update(test_set=[1]), 'test_set must be text'),
+        (lambda o: o.update(train=3), 'train: must be a section'),
+        (lambda o: o.update(logger=None), 'logger: must be a section'),
         (lambda o: o['compare']['runs'][1].pop('label'), 'every run needs a label of its own'),
         (lambda o: o['compare']['runs'][1].update(label='Converse'), 'every run needs a label of its own'),
         (lambda o: o['compare']['runs'][1].update(network={}), 'unknown key; did you mean network_g?'),
@@ -223,6 +215,7 @@ def test_bad_files_are_refused(
         (['--jobs', '0'], '--jobs: must be at least 1'),
         (['--threads', '0'], '--threads: must be at least 1'),
         (['--report-only'], 'tiny_curves.csv does not exist'),
+        (['--output', 'tiny.yml'], 'cannot write to tiny.yml'),
         (['tiny.yml'], 'two of the comparison files have the same name: tiny, tiny'),
         (['--force_yml', 'datasets:train:dataroot_gt=nowhere.lmdb'], 'nowhere.lmdb does not exist'),
     ],
@@ -233,14 +226,6 @@ def test_bad_arguments_are_refused(
     assert cli.main(['compare', write(comparison), *arguments]) == 2
     assert message in capsys.readouterr().err
     assert not Path('experiments').exists()
-
-
-def test_figures_that_do_not_fit_are_refused(comparison: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
-    Path('comparison').mkdir()
-    for name in ('curves', 'runs'):
-        Path(f'comparison/tiny_{name}.csv').write_text('a,b\n1,2\n')
-    assert cli.main(['compare', write(comparison), '--report-only']) == 2
-    assert 'tiny_curves.csv must hold rows with the columns' in capsys.readouterr().err
 
 
 def test_slug() -> None:

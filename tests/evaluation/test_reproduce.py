@@ -58,6 +58,7 @@ def test_measured_stands_beside_published_and_a_second_run_measures_nothing(
 
 
 @pytest.mark.slow
+@pytest.mark.promise('`basicsr compare` or `basicsr reproduce` repeated after an interruption')
 def test_it_goes_on_where_it_was_stopped(run_folder: Path) -> None:
     assert cli.main(['reproduce', 'srresnet', *ROW]) == 0
     record = Path('results/srresnet.csv')
@@ -123,3 +124,62 @@ def test_every_row_has_its_option_files() -> None:
     for rows in published.TABLES.values():
         for row in rows:
             assert {f'{row}.yml', f'test/{row}.yml'} <= set(names)
+
+
+@pytest.fixture
+def small_network(run_folder: Path) -> Path:
+    """Weights of a network that takes a moment, which they state."""
+    section = {'type': 'ConverseSRResNet', 'num_feat': 8, 'num_block': 1}
+    network = ConverseSRResNet(num_feat=8, num_block=1)
+    files.write({'params': network.state_dict(), 'network_g': section}, 'model_zoo/converse_srresnet.pth')
+    return run_folder
+
+
+def test_pictures_that_are_gone_or_damaged_do_not_stop_it(
+    small_network: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(['reproduce', 'srresnet', *ROW]) == 0
+    (picture,) = Path('results/srresnet/converse_srresnet_x4').glob('*.png')
+    picture.write_bytes(picture.read_bytes()[:1000])
+    assert cli.main(['reproduce', 'srresnet', *ROW]) == 0
+    assert f'note: {picture} ' in capsys.readouterr().err
+    picture.unlink()
+    assert cli.main(['reproduce', 'srresnet', *ROW]) == 0
+    assert len(lines()) == 2
+
+
+@pytest.mark.promise('files of yours under the names of a report, a page or a table')
+@pytest.mark.parametrize('name', ['srresnet.md', 'srresnet.png'])
+def test_files_of_others_are_not_replaced(small_network: Path, capsys: pytest.CaptureFixture[str], name: str) -> None:
+    Path('results').mkdir()
+    Path('results', name).write_text('mine')
+    assert cli.main(['reproduce', 'srresnet', *ROW]) == 2
+    assert f'results/{name} is in the way' in capsys.readouterr().err
+    assert [path.name for path in Path('results').iterdir()] == [name]
+
+
+def test_an_override_that_takes_the_weights_or_metrics_away_is_one_line(
+    small_network: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for override in ('path:pretrain_network_g=~', 'val:metrics=~'):
+        assert cli.main(['reproduce', 'srresnet', *ROW, '--force_yml', override]) == 2
+    assert 'Traceback' not in capsys.readouterr().err
+
+
+@pytest.mark.promise('a place for results that is read-only, or no folder')
+def test_a_place_that_is_no_folder_is_said_before_the_work(
+    small_network: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path('results').write_text('mine')
+    assert cli.main(['reproduce', 'srresnet', *ROW]) == 2
+    assert 'cannot write to results' in capsys.readouterr().err
+    assert Path('results').read_text() == 'mine'
+
+
+@pytest.mark.promise('a report on data that cannot be scored')
+def test_a_set_that_does_not_fit_is_named_and_left_out(small_network: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path('datasets/Set5/GTmod4/0.png').write_bytes(b'no image')
+    assert cli.main(['reproduce', 'srresnet', *ROW]) == 2
+    error = capsys.readouterr().err
+    assert '0.png is no image that can be read' in error
+    assert 'nothing was measured' in error
