@@ -15,4 +15,4 @@ if [ "${NNODES:-1}" -gt 1 ]; then
     : "${NODE_RANK:?must be set with NNODES}" "${MASTER_ADDR:?must be set with NNODES}"
     nodes=(--nnodes="$NNODES" --node_rank="$NODE_RANK" --master_addr="$MASTER_ADDR" --master_port="${MASTER_PORT:-29500}")
 fi
-exec torchrun "${nodes[@]}" --nproc_per_node="$gpus" -m converse_basicsr.cli train -opt "$options" --launcher pytorch "$@"
+exec torchrun "${nodes[@]}" --nproc_per_node="$gpus" --no-python basicsr train -opt "$options" --launcher pytorch "$@"

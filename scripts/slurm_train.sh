@@ -18,7 +18,7 @@ shift
 # Jobs that share a machine must not share a port.
 export MASTER_PORT=$((20000 + SLURM_JOB_ID % 10000))
 status=0
-srun --kill-on-bad-exit=1 python -m converse_basicsr.cli train -opt "$options" --launcher slurm --auto_resume "$@" ||
+srun --kill-on-bad-exit=1 basicsr train -opt "$options" --launcher slurm --auto_resume "$@" ||
     status=$?
 if [ "$status" -eq 143 ]; then # 128 + SIGTERM: saved, and not finished
     scontrol requeue "$SLURM_JOB_ID"
