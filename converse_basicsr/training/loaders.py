@@ -1,7 +1,7 @@
 """Data loaders of a run, built by BasicSR, with a sample order that the seed alone decides."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -16,10 +16,13 @@ from converse_basicsr.data.bad_samples import GuardedDataset
 from converse_basicsr.data.sample_order import SampleOrder
 from converse_basicsr.data.sample_seed import SeededDataset
 from converse_basicsr.errors import UserError
-from converse_basicsr.training.lost_workers import WorkerLost, deaths_held_back, described
+from converse_basicsr.training.lost_workers import deaths_held_back, described_or_raised
 from converse_basicsr.training.place import DataPlace
 
 Options = dict[str, Any]
+
+_OF_LOADERS = (RuntimeError, OSError, EOFError)
+"""What reading from a loader process raises when that process is gone."""
 
 
 def build_training_loader(run: Options, section: Options) -> tuple[DataLoader[Any], SampleOrder]:
@@ -125,28 +128,34 @@ def log_statistics(run: Options, loader: DataLoader[Any], place: DataPlace, logg
     logger.info(f'Full batches per epoch: {len(loader)}; epochs for {total} iterations: {place.epoch_of(total) + 1}.')
 
 
-def batches(run: Options, loader: DataLoader[Any]) -> Iterator[Any]:
+def batches(run: Options, loader: DataLoader[Any], on_loss: Callable[[str], None]) -> Iterator[Any]:
     """Yield the batches of an epoch, read ahead as ``prefetch_mode`` says.
 
-    Raises:
-        WorkerLost: Between two batches, if a loader process was killed.
+    When a loader process is killed, the others may be, too: the rest of the batches is made in this process.
+
+    Args:
+        run: The completed options.
+        loader: The loader of the training data.
+        on_loss: Called before that, between two batches, with what happened; sets the sampler to the next batch.
     """
     on_gpu, deaths = run['datasets']['train'].get('prefetch_mode') == 'cuda', list[str]()
+    prefetcher = None
     try:
         prefetcher = CUDAPrefetcher(loader, run) if on_gpu else CPUPrefetcher(loader)
-        with deaths_held_back() as deaths:
-            while (batch := prefetcher.next()) is not None and not deaths:
+    except _OF_LOADERS as error:
+        deaths.append(described_or_raised(error))
+    with deaths_held_back(deaths):
+        try:
+            while prefetcher is not None and not deaths and (batch := prefetcher.next()) is not None:
                 yield batch
-    except RuntimeError as error:
-        reason = described(error)
-        if reason is None:
-            raise
-        deaths = [*deaths, reason]
-    if deaths:
-        raise WorkerLost(deaths[0])
+        except _OF_LOADERS as error:
+            deaths.append(described_or_raised(error))
+        if deaths:
+            on_loss(deaths[0])
+            yield from _batches_without_workers(loader)
 
 
-def batches_without_workers(loader: DataLoader[Any]) -> Iterator[Any]:
+def _batches_without_workers(loader: DataLoader[Any]) -> Iterator[Any]:
     """Yield what a loader would yield, made in this process."""
     yield from DataLoader(
         loader.dataset,

@@ -11,17 +11,17 @@ _DEATH = re.compile(r'DataLoader worker \(pid(?:\(s\))? (?P<pid>[\d, ]+)\) (?P<h
 _SHARED_MEMORY = re.compile(
     'bus error|out of shared memory|(unable|failed) to .*(shared memory|shm|</torch_)', re.IGNORECASE
 )
+_CUT_OFF = re.compile(r'received \d+ items of ancdata')
 FEWER = 'lower num_worker_per_gpu'
 
 
-class WorkerLost(Exception):
-    """A loader process is gone; the text is a phrase that says how, and what to do about it."""
-
-
 def described(error: BaseException) -> str | None:
-    """Describe the loss of a loader process; None if an error means something else."""
+    """Describe the loss of a loader process; None if an error of a loader means something else."""
     text = str(error)
     death = _DEATH.search(text)
+    if isinstance(error, (OSError, EOFError)) or _CUT_OFF.search(text):
+        # It died while it sent a batch, and PyTorch has not seen it yet. Data sets raise errors of their own.
+        return f'a loader process is gone ({text}), as happens when memory is short: {FEWER}'
     if (death or 'DataLoader worker process' in text) and _SHARED_MEMORY.search(text):
         return (
             'the shared memory (/dev/shm) is too small for the loader processes: '
@@ -35,19 +35,26 @@ def described(error: BaseException) -> str | None:
     return None
 
 
+def described_or_raised(error: Exception) -> str:
+    """Describe the loss of a loader process; raise the error itself if it means something else."""
+    description = described(error)
+    if description is None:
+        raise error
+    return description
+
+
 @contextlib.contextmanager
-def deaths_held_back() -> Iterator[list[str]]:
+def deaths_held_back(deaths: list[str]) -> Iterator[None]:
     """Keep PyTorch from raising the death of a loader process wherever this process is, in the midst of a step say.
 
-    Yields:
-        Receives the descriptions of the deaths.
+    Args:
+        deaths: Receives the descriptions of the deaths.
     """
-    deaths: list[str] = []
     # PyTorch's handler is there since the first loader with processes; there are none in threads and on Windows.
     is_main = threading.current_thread() is threading.main_thread()
     handler = signal.getsignal(signal.SIGCHLD) if is_main and hasattr(signal, 'SIGCHLD') else None
     if not callable(handler):
-        yield deaths
+        yield
         return
 
     def note(signum: int, frame: Any) -> None:
@@ -58,6 +65,6 @@ def deaths_held_back() -> Iterator[list[str]]:
 
     signal.signal(signal.SIGCHLD, note)
     try:
-        yield deaths
+        yield
     finally:
         signal.signal(signal.SIGCHLD, handler)

@@ -27,7 +27,6 @@ from converse_basicsr.options.start import start_run
 from converse_basicsr.processes import stopping
 from converse_basicsr.training import changed_options, loaders, resume, run_lock, run_log
 from converse_basicsr.training.ending import ended_cleanly
-from converse_basicsr.training.lost_workers import WorkerLost
 from converse_basicsr.training.place import DataPlace
 from converse_basicsr.training.rehearsal import rehearse
 
@@ -255,12 +254,12 @@ class _Training:
 
     def _batches(self, epoch: int) -> Iterator[Any]:
         """Yield the batches of an epoch; without its loader processes until the run stops, if one of them is gone."""
-        try:
-            yield from loaders.batches(self.run, self.loader)
-        except WorkerLost as lost:
-            self.request.signum, self.request.reason = stopping.LOST_WORKER, str(lost)
+
+        def stop(reason: str) -> None:
+            self.request.signum, self.request.reason = stopping.LOST_WORKER, reason
             self.sampler.resume(epoch, self.place.position_after(epoch, self.iteration))
-            yield from loaders.batches_without_workers(self.loader)
+
+        return loaders.batches(self.run, self.loader, stop)
 
     def _is_due(self, frequency: float) -> bool:
         return self.iteration % frequency == 0

@@ -49,6 +49,15 @@ def test_a_loss_is_described(text: str, description: str) -> None:
 
 
 @pytest.mark.parametrize(
+    'error',
+    [ConnectionResetError(104, 'reset by peer'), FileNotFoundError(2, 'no socket'), EOFError(),
+     RuntimeError('received 0 items of ancdata')],
+)  # fmt: skip
+def test_a_loss_in_the_midst_of_a_batch_is_described(error: Exception) -> None:
+    assert re.match(r'a loader process is gone \(.*\), as happens when memory is short', described(error) or '')
+
+
+@pytest.mark.parametrize(
     'text', ['Caught ValueError in DataLoader worker process 0.', 'out of shared memory', 'unable to allocate', '']
 )
 def test_other_errors_are_left_alone(text: str) -> None:
@@ -58,10 +67,11 @@ def test_other_errors_are_left_alone(text: str) -> None:
 @needs_signals
 def test_a_death_does_not_come_between() -> None:
     """PyTorch raises it wherever the process is: in the midst of an optimizer step, or of a checkpoint."""
+    others, deaths = set(multiprocessing.active_children()), list[str]()
     batches = iter(torch.utils.data.DataLoader(range(40), num_workers=1))
+    (worker,) = set(multiprocessing.active_children()) - others
     before = signal.getsignal(signal.SIGCHLD)
-    with deaths_held_back() as deaths:
-        (worker,) = multiprocessing.active_children()
+    with deaths_held_back(deaths):
         os.kill(worker.pid, signal.SIGKILL)
         end = time.monotonic() + 60
         while not deaths and time.monotonic() < end:
@@ -145,7 +155,7 @@ def test_two_processes_save_together_when_one_loses_a_loader_process(
     assert training.wait() == [2, 2]
     assert 'Traceback' not in training.output
     saved = set(re.findall(r'error: (.*); saved after iteration (\d+)', training.output))
-    assert len(saved) == 2
+    assert len(saved) == 2, training.output
     ((_, reached),) = [one for one in saved if 'as happens when memory is short' in one[0]]
     assert ('another process of this run lost a loader process', reached) in saved
     assert newest(tmp_path) == int(reached)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from converse_basicsr.archs.conditions import CONDITIONS, conditions_of
+from converse_basicsr.data.bad_samples import GuardedDataset
 from converse_basicsr.options.check import registered
 from converse_basicsr.options.check.attempt import device_of, generators_kept, one_line, quiet
 from converse_basicsr.options.check.data_sets import build_dataset
@@ -69,10 +70,10 @@ def fit_problems(
         fit = _Fit(options, name, networks)
         for variant in fit.variants(dataset):
             try:
-                sample = _first(variant)
+                sample = _first(GuardedDataset(variant, name))
             except Exception as error:  # whatever a dataset raises
                 yield Problem(
-                    ('datasets', name), f'none of {min(len(variant), TRIED)} samples can be read: {_of(error)}'
+                    ('datasets', name), f'none of {min(len(variant), TRIED)} samples can be read: {one_line(error)}'
                 )
                 break
             problems = list(fit.problems(sample))
