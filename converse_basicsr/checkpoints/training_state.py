@@ -13,7 +13,7 @@ import torch
 import torch.distributed
 
 from converse_basicsr.checkpoints import files
-from converse_basicsr.checkpoints.course import Courses, states_in
+from converse_basicsr.checkpoints.course import Courses
 from converse_basicsr.errors import UserError
 from converse_basicsr.files import atomic, inside
 from converse_basicsr.messages import tell
@@ -75,11 +75,6 @@ def plain_results(results: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dic
         }
         for dataset, metrics in results.items()
     }
-
-
-def saved_iterations(folder: Path) -> list[int]:
-    """Return the iterations of the training states in a folder, ascending."""
-    return list(states_in(folder))
 
 
 def keep_newest(count: int, saved: Collection[int], labels: Collection[str], states: Path, models: Path) -> list[int]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from converse_basicsr.errors import UserError
-from converse_basicsr.files.inside import UnsafeName, inside
+from converse_basicsr.files.inside import UnsafeName, inside, obstacle
 from converse_basicsr.files.reading import Unreadable, read_bytes
 
 MAX_NAME_BYTES = 200
@@ -40,13 +40,8 @@ def require_folder(folder: Path) -> None:
     Raises:
         UserError: If so.
     """
-    place = folder.absolute()
-    while not os.path.lexists(place):
-        place = place.parent
-    if not place.is_dir():
-        raise UserError(f'cannot write to {folder}: {place} is no folder; choose another one')
-    if not os.access(place, os.W_OK | os.X_OK):
-        raise UserError(f'cannot write to {folder}: {place} is read-only; choose another one')
+    if reason := obstacle(folder):
+        raise UserError(f'cannot write to {folder}: {reason}; choose another one')
 
 
 def require_file(path: Path) -> None:

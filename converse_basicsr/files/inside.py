@@ -77,3 +77,13 @@ def same_file(first: Path, second: Path) -> bool:
         return os.path.samefile(first, second)
     except OSError:
         return False
+
+
+def obstacle(folder: Path) -> str:
+    """Say why nothing can be written into a folder that exists or will be made; empty if it can."""
+    place = folder.absolute()
+    while not os.path.lexists(place):
+        place = place.parent
+    if not place.is_dir():
+        return f'{place} is no folder'
+    return '' if os.access(place, os.W_OK | os.X_OK) else f'{place} cannot be written into'

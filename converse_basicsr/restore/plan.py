@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import cv2
 
 from converse_basicsr.errors import UserError
+from converse_basicsr.files import inside, sheet
 from converse_basicsr.files import picture as image_file
-from converse_basicsr.files import sheet
 from converse_basicsr.files.decoding import BadImage, area
 from converse_basicsr.files.images import IMAGE_SUFFIXES, find_images
 from converse_basicsr.files.picture import Picture
@@ -77,7 +77,11 @@ def plan(
         more = f' and {len(there) - 1} more' if len(there) > 1 else ''
         others = 'another --output' if skip_existing else 'another --output, --skip-existing'
         problems = [f'{there[0]}{more} exist already: choose {others} or --overwrite']
-    problems = problems or [text for folder in (output, comparisons) if folder and (text := _obstacle(folder))]
+    problems = problems or [
+        f'{text}: choose another --output'
+        for folder in (output, comparisons)
+        if folder and (text := inside.obstacle(folder))
+    ]
     if problems:
         raise UserError(*problems)
     return Plan(jobs, notes)
@@ -90,18 +94,6 @@ def _identity(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return status.st_dev, status.st_ino
-
-
-def _obstacle(folder: Path) -> str:
-    """Say why nothing can be written into a folder that exists or will be made; empty if it can."""
-    there = folder
-    while not os.path.lexists(there) and there != there.parent:
-        there = there.parent
-    if not there.is_dir():
-        return f'{there} is no folder: choose another --output'
-    if not os.access(there, os.W_OK | os.X_OK):
-        return f'{there} cannot be written into: choose another --output'
-    return ''
 
 
 def _find(inputs: Sequence[Path]) -> tuple[list[Path], list[str]]:

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from converse_basicsr.checkpoints import training_state
+from converse_basicsr.checkpoints.course import states_in
 from converse_basicsr.checkpoints.files import read, require_intact, write
 from converse_basicsr.errors import UserError
 
@@ -63,7 +64,7 @@ def test_copies_of_the_user_stay(tmp_path: Path) -> None:
     (states / '3.state').mkdir()
     (states / '4.state').symlink_to(states / '2000.state')
     (models / 'net_g_3.pth').mkdir()
-    assert training_state.saved_iterations(states) == [2, 3, 4, 1000, 2000]
+    assert list(states_in(states)) == [2, 3, 4, 1000, 2000]
     assert training_state.keep_newest(1, [2, 3, 4, 1000, 2000], LABELS, states, models) == [2000]
     assert left(states) == {*COPIES, '2000.state', '3.state', '4.state'}
     assert left(models) == {*COPIES_OF_NETWORKS, 'net_g_2000.pth', 'net_d_2000.pth', 'net_g_3.pth', 'net_g_latest.pth'}

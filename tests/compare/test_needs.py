@@ -137,7 +137,7 @@ def test_a_read_only_place_is_said_before_the_work(
     measured(comparison)
     monkeypatch.setattr(os, 'access', lambda path, mode: False)  # whoever runs the tests as root may write everywhere
     assert cli.main(['compare', write(comparison), *arguments]) == 2
-    assert 'is read-only; choose another one' in capsys.readouterr().err
+    assert 'cannot be written into; choose another one' in capsys.readouterr().err
     assert not Path('experiments').exists()
 
 

@@ -182,7 +182,7 @@ def test_a_place_that_is_no_folder_is_named_before_anything_is_computed(
     assert files_in('out') == {'out/compare': b'mine'}
     monkeypatch.setattr(os, 'access', lambda *_: False)  # the superuser may write everywhere
     assert restore('photos', '--output', 'new/er') == 2
-    assert '. cannot be written into: choose another --output' in capsys.readouterr().err
+    assert f'{Path.cwd()} cannot be written into: choose another --output' in capsys.readouterr().err
     assert not Path('new').exists()
 
 

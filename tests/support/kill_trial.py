@@ -24,7 +24,8 @@ import numpy as np
 from tiny_processes import Training, checkpoint, same, train
 from tiny_run import smooth_image
 
-from converse_basicsr.checkpoints.training_state import newest_intact, saved_iterations
+from converse_basicsr.checkpoints.course import states_in
+from converse_basicsr.checkpoints.training_state import newest_intact
 
 
 @dataclass
@@ -121,7 +122,7 @@ def _moment_has_come(run: Path, first: int, delay: float | None, since: list[flo
 
     Then some seconds later or, without a delay, as soon as a file is being written.
     """
-    if not any(number >= first for number in saved_iterations(run / 'training_states')):
+    if not any(number >= first for number in states_in(run / 'training_states')):
         return False
     since.append(time.monotonic())
     return any(run.glob('*/.*.tmp')) if delay is None else since[-1] - since[0] > delay

@@ -155,7 +155,8 @@ def _enter(folder: Path) -> None:
 
 def soak(folder: Path, cycles: int, seed: int = 0) -> Soak:
     """Soak in an empty folder."""
-    from converse_basicsr.checkpoints.training_state import newest_intact, saved_iterations
+    from converse_basicsr.checkpoints.course import states_in
+    from converse_basicsr.checkpoints.training_state import newest_intact
     from converse_basicsr.processes.launch import free_port
 
     register_tiny()
@@ -202,7 +203,7 @@ def soak(folder: Path, cycles: int, seed: int = 0) -> Soak:
                 process.start()
             in_write, delay = bool(rng.randrange(2)), rng.uniform(0, 0.3)
             end = time.monotonic() + 120
-            while not any(number > reached for number in saved_iterations(states)) and time.monotonic() < end:
+            while not any(number > reached for number in states_in(states)) and time.monotonic() < end:
                 time.sleep(0.001)
             since = time.monotonic()
             while time.monotonic() < end:
