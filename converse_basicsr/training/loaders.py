@@ -1,6 +1,7 @@
 """Data loaders of a run, built by BasicSR, with a sample order that the seed alone decides."""
 
 import logging
+import multiprocessing
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -144,12 +145,13 @@ def batches(run: Options, loader: DataLoader[Any], on_loss: Callable[[str], None
         prefetcher = CUDAPrefetcher(loader, run) if on_gpu else CPUPrefetcher(loader)
     except _OF_LOADERS as error:
         deaths.append(described_or_raised(error))
+    processes = multiprocessing.active_children()
     with deaths_held_back(deaths):
         try:
             while prefetcher is not None and not deaths and (batch := prefetcher.next()) is not None:
                 yield batch
         except _OF_LOADERS as error:
-            deaths.append(described_or_raised(error))
+            deaths.append(described_or_raised(error, processes))
         if deaths:
             on_loss(deaths[0])
             yield from _batches_without_workers(loader)

@@ -4,7 +4,9 @@ import contextlib
 import re
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from multiprocessing.connection import wait
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 _DEATH = re.compile(r'DataLoader worker \(pid(?:\(s\))? (?P<pid>[\d, ]+)\) (?P<how>[^\n]*)')
@@ -13,20 +15,28 @@ _SHARED_MEMORY = re.compile(
 )
 _CUT_OFF = re.compile(r'received \d+ items of ancdata')
 FEWER = 'lower num_worker_per_gpu'
+_TOO_SMALL = (
+    'the shared memory (/dev/shm) is too small for the loader processes: '
+    f'{FEWER} or batch_size_per_gpu, or enlarge it (docker run --shm-size=8g)'
+)
 
 
-def described(error: BaseException) -> str | None:
-    """Describe the loss of a loader process; None if an error of a loader means something else."""
+def described(error: BaseException, processes: Sequence[BaseProcess] = ()) -> str | None:
+    """Describe the loss of a loader process; None if an error of a loader means something else.
+
+    Args:
+        error: What a loader raised.
+        processes: The loader processes; they tell what killed them where the error does not.
+    """
     text = str(error)
     death = _DEATH.search(text)
+    if (isinstance(error, (OSError, EOFError)) or death or _CUT_OFF.search(text)) and _one_had_a_bus_error(processes):
+        return _TOO_SMALL
     if isinstance(error, (OSError, EOFError)) or _CUT_OFF.search(text):
         # It died while it sent a batch, and PyTorch has not seen it yet. Data sets raise errors of their own.
         return f'a loader process is gone ({text}), as happens when memory is short: {FEWER}'
     if (death or 'DataLoader worker process' in text) and _SHARED_MEMORY.search(text):
-        return (
-            'the shared memory (/dev/shm) is too small for the loader processes: '
-            f'{FEWER} or batch_size_per_gpu, or enlarge it (docker run --shm-size=8g)'
-        )
+        return _TOO_SMALL
     if death:
         return (
             f'a loader process (pid {death["pid"]}) {death["how"].split(". ")[0].rstrip(". ")}, as happens when memory '
@@ -35,9 +45,18 @@ def described(error: BaseException) -> str | None:
     return None
 
 
-def described_or_raised(error: Exception) -> str:
+def _one_had_a_bus_error(processes: Sequence[BaseProcess]) -> bool:
+    """Tell whether a process was killed for memory that it cannot have; waits a second for the first death."""
+    dead = wait([process.sentinel for process in processes], timeout=1)
+    for process in processes:
+        if process.sentinel in dead:
+            process.join()  # the system tells of the end a little before it tells of the cause
+    return any(process.exitcode == -getattr(signal, 'SIGBUS', 0) != 0 for process in processes)
+
+
+def described_or_raised(error: Exception, processes: Sequence[BaseProcess] = ()) -> str:
     """Describe the loss of a loader process; raise the error itself if it means something else."""
-    description = described(error)
+    description = described(error, processes)
     if description is None:
         raise error
     return description

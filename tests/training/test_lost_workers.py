@@ -57,6 +57,19 @@ def test_a_loss_in_the_midst_of_a_batch_is_described(error: Exception) -> None:
     assert re.match(r'a loader process is gone \(.*\), as happens when memory is short', described(error) or '')
 
 
+@needs_signals
+@pytest.mark.parametrize(
+    'error', [RuntimeError('DataLoader worker (pid(s) 7) exited unexpectedly'), ConnectionResetError(104, 'reset')]
+)
+def test_a_process_tells_what_killed_it_where_the_error_does_not(error: Exception) -> None:
+    """PyTorch names no signal when it sees that a process is gone before the system's notice has been handled."""
+    loader = multiprocessing.get_context('spawn').Process(target=time.sleep, args=(60,))
+    loader.start()
+    os.kill(loader.pid, signal.SIGBUS)
+    assert re.match(r'the shared memory \(/dev/shm\) is too small', described(error, [loader]) or '')
+    loader.join()
+
+
 @pytest.mark.parametrize(
     'text', ['Caught ValueError in DataLoader worker process 0.', 'out of shared memory', 'unable to allocate', '']
 )
