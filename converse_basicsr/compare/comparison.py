@@ -11,7 +11,7 @@ from converse_basicsr.evaluation.places import require_name
 from converse_basicsr.messages import printable
 from converse_basicsr.options.file import OptionFile, did_you_mean, read_option_file
 
-KEYS = ('title', 'picture', 'seeds', 'runs')
+KEYS = ('title', 'picture', 'held_out', 'reference', 'seeds', 'runs')
 RUN_KEYS = ('label', 'experiment', 'published', 'network_g', 'train', 'datasets')
 PUBLISHED_KEYS = {'psnr': (int, float), 'parameters': int, 'test_set': str}
 MAX_SEED = 2**32 - 1
@@ -44,16 +44,20 @@ class Comparison:
     """A comparison file.
 
     Attributes:
-        option_file: Its options, with the section ``picture`` of ``compare`` among its ``datasets``.
+        option_file: Its options, without the section ``compare``.
         title: Heading of the report.
         runs: The runs, seed by seed, so that every network has one run before any has two.
-        picture: Whether there is a section ``picture``.
+        picture: The dataset section whose images are shown, if any.
+        held_out: By name, the dataset sections that are scored once, by the final weights.
+        reference: Labels of the networks with the best of which the others are compared.
     """
 
     option_file: OptionFile
     title: str
     runs: tuple[Run, ...]
-    picture: bool
+    picture: Mapping[str, Any] | None
+    held_out: Mapping[str, Mapping[str, Any]]
+    reference: tuple[str, ...]
 
     @property
     def name(self) -> str:
@@ -61,13 +65,21 @@ class Comparison:
         return self.option_file.options['name']
 
     @property
-    def quantity(self) -> str | None:
-        """First metric of the first validation set, by which the networks are compared: ``Set12/psnr``."""
-        datasets = self.option_file.options['datasets']
-        sections = (section for key, section in datasets.items() if key.startswith('val') and isinstance(section, dict))
-        name, metrics = next(sections, {}).get('name'), self.option_file.options['val'].get('metrics')
-        metric = next(iter(metrics or ()), None)
-        return f'{name}/{metric}' if name and metric else None
+    def metrics(self) -> Mapping[str, Any]:
+        """The section ``val: metrics``."""
+        metrics = self.option_file.options['val'].get('metrics')
+        return metrics if isinstance(metrics, Mapping) else {}
+
+    @property
+    def validated(self) -> list[str]:
+        """Each validation set with each metric, as ``Set12/psnr``; by the first one the networks are compared."""
+        names = [section.get('name') for section in validation_sets(self.option_file).values()]
+        return [f'{name}/{metric}' for name in names if name for metric in self.metrics]
+
+    @property
+    def scored_once(self) -> list[str]:
+        """Each set that is held out with each metric."""
+        return [f'{section["name"]}/{metric}' for section in self.held_out.values() for metric in self.metrics]
 
     @property
     def labels(self) -> list[str]:
@@ -140,14 +152,47 @@ def read_comparison(path: str, overrides: Sequence[str] = ()) -> Comparison:
     picture = section.get('picture')
     if picture is not None:
         _require_section(option_file, picture, ('compare', 'picture'))
-        options['datasets']['picture'] = {'name': 'picture', **picture}
+        picture = {'name': 'picture', **picture}
     title = printable(section.get('title') or options['name'])
-    return Comparison(option_file, title, tuple(runs), picture is not None)
+    held_out, reference = _held_out(option_file, section), _reference(option_file, section, labels)
+    return Comparison(option_file, title, tuple(runs), picture, held_out, reference)
+
+
+def _held_out(option_file: OptionFile, section: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    given = section.get('held_out') or {}
+    _require_section(option_file, given, ('compare', 'held_out'))
+    for name, held_out in given.items():
+        _require_section(option_file, held_out, ('compare', 'held_out', name))
+    sections = {name: {'name': name, **held_out} for name, held_out in given.items()}
+    names = [dataset.get('name') for dataset in (*validation_sets(option_file).values(), *sections.values())]
+    for name, held_out in sections.items():
+        where = option_file.where('compare', 'held_out', name)
+        require_name(held_out['name'], where)
+        if names.count(held_out['name']) > 1:
+            raise UserError(f'{where}: there is another set with the name {held_out["name"]}; give it one of its own')
+    return sections
+
+
+def _reference(option_file: OptionFile, section: Mapping[str, Any], labels: list[str]) -> tuple[str, ...]:
+    given = section.get('reference') or []
+    reference = [printable(label) for label in (given if isinstance(given, list) else [given])]
+    for label in reference:
+        if label not in labels:
+            place = option_file.where('compare', 'reference')
+            raise UserError(f'{place}: must be labels of runs, got {label!r}{did_you_mean(label, labels)}')
+    return tuple(dict.fromkeys(reference))
+
+
+def validation_sets(option_file: OptionFile) -> dict[str, dict[str, Any]]:
+    """Return the sections of ``datasets`` that are scored while a network is trained, in the file's order."""
+    datasets = option_file.options['datasets']
+    return {
+        key: section for key, section in datasets.items() if key.split('_')[0] == 'val' and isinstance(section, dict)
+    }
 
 
 def _options_of_run(base: OptionFile, entry: Mapping[str, Any], label: str, seed: int) -> OptionFile:
     options = copy.deepcopy(base.options)
-    options['datasets'].pop('picture', None)
     for key in ('network_g', 'train', 'datasets'):
         change = entry.get(key) or {}
         _require_section(base, change, ('compare', 'runs', label, key))

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from converse_basicsr.benchmark import loader_rates, timing
-from converse_basicsr.compare.comparison import Comparison, Run, slug
-from converse_basicsr.compare.curves import read_curves
-from converse_basicsr.compare.page import CURVE_COLUMNS, RUN_COLUMNS
+from converse_basicsr.compare import held_out
+from converse_basicsr.compare.comparison import Comparison, Run, slug, validation_sets
+from converse_basicsr.compare.curves import Point, read_curves
+from converse_basicsr.compare.networks import CURVE_COLUMNS, RUN_COLUMNS
 from converse_basicsr.errors import UserError
 from converse_basicsr.evaluation.evaluate import Score, evaluate, latest_weights
 from converse_basicsr.evaluation.tables import csv_text
@@ -26,17 +27,20 @@ TILE = 200
 COMPRESSION = 9
 
 
-def write_figures(comparison: Comparison, output: Path, *, threads: int) -> None:
+def write_figures(comparison: Comparison, output: Path, *, threads: int, jobs: int = 1) -> None:
     """Write the two CSV files and the pictures of a comparison whose runs are finished.
 
     Args:
         comparison: The comparison.
         output: Folder that receives ``NAME_curves.csv``, ``NAME_runs.csv`` and ``NAME_IMAGE.png``.
         threads: CPU threads for the times of a step.
+        jobs: How many times as many there are for scores, which are no measurements of time.
     """
     from basicsr.utils import get_root_logger
 
     get_root_logger(log_level=logging.WARNING)  # the first call sets the level for the process
+    timing.prepare('cpu', threads * jobs)
+    scored = score_held_out(comparison)
     timing.prepare('cpu', threads)
     first = {run.label: run for run in reversed(comparison.runs)}  # the first seed of each network
     costs, device = measure_costs(first.values())
@@ -47,6 +51,7 @@ def write_figures(comparison: Comparison, output: Path, *, threads: int) -> None
     rows: list[list[Any]] = []
     for run in comparison.runs:
         points, seconds = read_curves(Path('tb_logger', run.name))
+        points += [Point(points[-1].iteration, quantity, value) for quantity, value in scored[run.name].items()]
         curves += [[run.label, run.seed, p.iteration, p.quantity, f'{p.value:.6g}'] for p in points]
         rows.append([run.label, run.seed, *costs[run.label], f'{seconds:.0f}', f'{baseline:.4f}', described])
     atomic.write_text(output / f'{comparison.name}_curves.csv', csv_text([CURVE_COLUMNS, *curves]))
@@ -56,6 +61,21 @@ def write_figures(comparison: Comparison, output: Path, *, threads: int) -> None
         for image, name in zip(painted.values(), picture_names(painted)):
             path = output / f'{comparison.name}_{name}.png'
             atomic.write_bytes(path, images.encode_png(image, COMPRESSION))
+
+
+def score_held_out(comparison: Comparison) -> dict[str, dict[str, float]]:
+    """Score each run on the sets that were held out; return by its name the scores by set and metric."""
+    samples = {
+        name: held_out.samples_digest(comparison.option_file, section) for name, section in comparison.held_out.items()
+    }
+    return {
+        run.name: {
+            f'{section["name"]}/{metric}': value
+            for name, section in comparison.held_out.items()
+            for metric, value in held_out.score(run, section, samples[name]).items()
+        }
+        for run in comparison.runs
+    }
 
 
 def picture_names(images: Iterable[str]) -> list[str]:
@@ -139,7 +159,7 @@ def _step(run: dict[str, Any]) -> tuple[Callable[[], None], int, int]:
 
 def score_baseline(run: Run) -> float:
     """Return the mean first metric of the first validation set for the input, enlarged by bicubic interpolation."""
-    section = next(name for name in run.option_file.options['datasets'] if name.startswith('val'))
+    section = next(iter(validation_sets(run.option_file)))
     scores = [
         next(iter(score.metrics.values()))[0]
         for score in evaluate(run.option_file, latest_weights(run.name), {section})
@@ -158,7 +178,7 @@ def paint(comparison: Comparison, runs: Mapping[str, Run]) -> 'dict[str, np.ndar
         By image name: a picture of the input, the restorations and the truth, 8-bit BGR.
     """
     scores: dict[str, list[tuple[str, Score]]] = {}
-    section = comparison.option_file.options['datasets']['picture']
+    section = dict(comparison.picture or {})
     for label in comparison.labels:
         option_file = copy.deepcopy(runs[label].option_file)
         option_file.options['datasets'] = {'val_picture': section}

@@ -3,10 +3,11 @@
 import contextlib
 import importlib.util
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from converse_basicsr.compare.comparison import Comparison, Run
+from converse_basicsr.compare.comparison import Comparison, Run, validation_sets
 from converse_basicsr.compare.figures import require_measurable
 from converse_basicsr.compare.page import require_places
 from converse_basicsr.compare.runs import is_finished
@@ -16,9 +17,6 @@ from converse_basicsr.messages import tell
 from converse_basicsr.options import check
 from converse_basicsr.options.file import OptionFile
 from converse_basicsr.training.dry_run import dry_run
-
-PICTURE = 'val_picture'
-"""Key under which the section ``picture`` is checked and tried, as the validation set that it will be used as."""
 
 
 def require_needs(comparisons: Sequence[Comparison], output: Path) -> None:
@@ -48,22 +46,16 @@ def _missing(comparison: Comparison) -> Iterator[str]:
         yield f'{file.where("logger", "use_tb_logger")}: must be true, as the curves are read from TensorBoard files'
     elif importlib.util.find_spec('tensorboard') is None:
         yield f'{file.where("logger", "use_tb_logger")}: needs tensorboard: install it (pip install tensorboard)'
-    if comparison.quantity is None:
+    if not comparison.validated:
         yield f'{file.where("val", "metrics")}: a comparison needs a validation set with a name, and a metric'
-    sets = {run.label: _validation_sets(run.option_file) for run in comparison.runs}
-    if len({tuple(of_run) for of_run in sets.values()}) > 1:
+    sets = {
+        run.label: [section.get('name') for section in validation_sets(run.option_file).values()]
+        for run in comparison.runs
+    }
+    if any(of_run != sets[comparison.labels[0]] for of_run in sets.values()):
         yield f'{file.where("compare", "runs")}: all runs must have validation sets of the same names, got {sets}'
     for folder in ('experiments', 'tb_logger'):
         places.require_folder(Path(folder))
-
-
-def _validation_sets(option_file: OptionFile) -> list[str]:
-    datasets = option_file.options['datasets']
-    return [
-        str(section.get('name'))
-        for key, section in datasets.items()
-        if key.startswith('val') and isinstance(section, dict)
-    ]
 
 
 def _failing(comparison: Comparison) -> Iterator[str]:
@@ -74,7 +66,9 @@ def _failing(comparison: Comparison) -> Iterator[str]:
             _try(run, comparison)
         except UserError as error:
             for line in error.lines:
-                labels.setdefault(line.replace(f'datasets:{PICTURE}', 'compare:picture'), []).append(run.label)
+                for key, (place, _) in _scored_at_the_end(comparison).items():
+                    line = line.replace(f'datasets:{key}', ':'.join(('compare', *place)))
+                labels.setdefault(line, []).append(run.label)
     for line, of_line in labels.items():
         yield line if len(of_line) == len(comparison.labels) else f'{line} (in the run {", ".join(of_line)})'
     for run in comparison.runs:
@@ -82,12 +76,24 @@ def _failing(comparison: Comparison) -> Iterator[str]:
             yield f'tb_logger/{run.name} has no curve of {run.label}: remove experiments/{run.name} to train it anew'
 
 
+def _scored_at_the_end(comparison: Comparison) -> dict[str, tuple[tuple[str, ...], Mapping[str, Any]]]:
+    """Return the place in ``compare`` and the content of further sections, by keys to try them as validation sets."""
+    sections: dict[tuple[str, ...], Mapping[str, Any]] = {
+        ('held_out', name): section for name, section in comparison.held_out.items()
+    }
+    if comparison.picture is not None:
+        sections['picture',] = comparison.picture
+    return {f'val_compare_{number}_': item for number, item in enumerate(sections.items())}
+
+
 def _try(run: Run, comparison: Comparison) -> None:
-    options = run.option_file.options
-    if comparison.picture:
-        picture = comparison.option_file.options['datasets']['picture']
-        options = {**options, 'datasets': {**options['datasets'], PICTURE: picture}}
-    option_file = OptionFile(run.option_file.path, options, run.option_file.lines, run.option_file.overrides)
+    options, lines = run.option_file.options, dict(run.option_file.lines)
+    for key, (place, section) in _scored_at_the_end(comparison).items():
+        options = {**options, 'datasets': {**options['datasets'], key: dict(section)}}
+        place = 'compare', *place
+        within = {keys[len(place) :]: line for keys, line in lines.items() if keys[: len(place)] == place}
+        lines |= {('datasets', key, *keys): line for keys, line in within.items()}
+    option_file = OptionFile(run.option_file.path, options, lines, run.option_file.overrides)
     if is_finished(run):
         check.require_runnable(option_file, is_train=True)
     else:

@@ -39,4 +39,4 @@ def train_and_measure(
 
     for comparison in comparisons:
         tell(f'measuring {comparison.name}')
-        write_figures(comparison, output, threads=threads)
+        write_figures(comparison, output, threads=threads, jobs=jobs)

@@ -1,7 +1,19 @@
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+
+@pytest.fixture
+def held_out(comparison: dict[str, Any], pairs: Path) -> dict[str, Any]:
+    """The comparison with a test set of its own that is held out, in the current directory."""
+    for folder in ('val_gt', 'val_lq'):
+        shutil.copytree(pairs / folder, f'held_out/{folder}')
+    section = {**comparison['datasets']['val'], 'dataroot_gt': 'held_out/val_gt', 'dataroot_lq': 'held_out/val_lq'}
+    section.pop('name')
+    comparison['compare']['held_out'] = {'Kodak': section}
+    return comparison
 
 
 @pytest.fixture

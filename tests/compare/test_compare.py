@@ -74,7 +74,11 @@ def test_a_run_changes_what_it_names(comparison: dict[str, Any]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.promise('`basicsr compare` or `basicsr reproduce` repeated after an interruption')
-def test_it_trains_and_reports_and_goes_on(comparison: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.promise('a test set that is held out (`compare: held_out`)')
+def test_it_trains_and_reports_and_goes_on(held_out: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
+    comparison, section = held_out, held_out['compare'].pop('held_out')
+    comparison['network_g']['lam_init'] = 0.1
+    comparison['compare']['runs'][1]['network_g']['lam_init'] = None  # the twin has no lam
     file = write(comparison)
     assert cli.main(['compare', file, '--jobs', '2', '--threads', '1']) == 0
     assert '4 runs, 0 of them finished before' in capsys.readouterr().out
@@ -105,6 +109,26 @@ def test_it_trains_and_reports_and_goes_on(comparison: dict[str, Any], capsys: p
     assert '4 runs, 4 of them finished before' in capsys.readouterr().out
     assert cli.main(['compare', file, '--force_yml', 'train:total_iter=6']) == 2
     assert 'tiny_converse_s0.yml differs from the options' in capsys.readouterr().err
+    assert weights.stat().st_mtime_ns == trained
+
+    # a set that is held out later is scored, by the weights as they are
+    comparison['compare'] |= {'held_out': section, 'reference': 'Converse'}
+    write(comparison)
+    assert cli.main(['compare', file]) == 0
+    output = capsys.readouterr()
+    assert '4 runs, 4 of them finished before' in output.out
+    assert output.err.count('scoring tiny_') == 4
+    once = [row for row in rows('comparison/tiny_curves.csv') if row['quantity'] == 'Kodak/psnr']
+    assert [(row['label'], row['seed'], row['iteration']) for row in once] == [
+        (label, seed, '4') for seed in '01' for label in ('Converse', 'Conv (twin)')
+    ]
+    ends = [
+        row for row in rows('comparison/tiny_curves.csv') if (row['quantity'], row['iteration']) == ('val/psnr', '4')
+    ]
+    for row, end in zip(once, ends, strict=True):  # the images are those of the validation set
+        assert (row['label'], float(row['value'])) == (end['label'], pytest.approx(float(end['value']), abs=1e-3))
+    text = Path('comparison/tiny.md').read_text(encoding='utf-8')
+    assert '| network | parameters | PSNR on val, dB | PSNR on Kodak, dB | difference to Converse, dB |' in text
     assert weights.stat().st_mtime_ns == trained
 
     # the same again from the figures alone
@@ -186,6 +210,15 @@ def test_ending_it_ends_the_training(comparison: dict[str, Any], capsys: pytest.
         (lambda o: o['compare'].update(seeds=[-1]), 'compare:seeds: must be a list of numbers from 0 up'),
         (lambda o: o['compare'].update(seeds=[2**32]), 'compare:seeds: must be a list of numbers from 0 up'),
         (lambda o: o['compare'].update(picture=5), 'compare:picture: must be a section'),
+        (lambda o: o['compare'].update(held_out=['Kodak']), 'compare:held_out: must be a section'),
+        (lambda o: o['compare'].update(held_out={'Kodak': 'datasets/Kodak'}), 'compare:held_out:Kodak: must be a sec'),
+        (lambda o: o['compare'].update(held_out={'val': {}}), 'compare:held_out:val: there is another set with the na'),
+        (lambda o: o['compare'].update(held_out={'a': {'name': 'b'}, 'b': {}}), 'there is another set with the name b'),
+        (lambda o: o['compare'].update(held_out={'a/b': {}}), "compare:held_out:a/b: 'a/b' must be without slashes"),
+        (lambda o: o['compare'].update(held_out={'a': {'name': 7}}), 'compare:held_out:a: 7 is no name'),
+        (lambda o: o['compare'].update(reference='Convers'), "reference: must be labels of runs, got 'Convers'; did"),
+        (lambda o: o['compare'].update(reference=['Converse', 7]), "reference: must be labels of runs, got '7'; known"),
+        (lambda o: o['compare'].update(reference={'a': 1}), 'reference: must be labels of runs'),
         (lambda o: o['compare']['runs'][1].update(network_g='EDSR'), 'must be a section with keys of its own'),
         (lambda o: o['compare']['runs'][1].update(datasets=[1]), 'must be a section with keys of its own'),
         (lambda o: o['compare']['runs'][1]['published'].update(psnr='high'), 'psnr must be a number'),

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny_comparison import measured, write
+from tiny_comparison import finish, measured, write
 
 from converse_basicsr import cli
 from converse_basicsr.compare.comparison import read_comparison
@@ -64,6 +64,11 @@ def test_pictures_of_different_images_have_different_names() -> None:
     assert picture_names(['val0', 'val1']) == ['val0', 'val1']
 
 
+def held_out(comparison: dict[str, Any]) -> dict[str, Any]:
+    section = {**comparison['compare']['picture']}
+    return comparison['compare'].setdefault('held_out', {'Kodak': section})['Kodak']
+
+
 NEEDS: list[tuple[Callable[[dict[str, Any]], object], str]] = [
     (lambda o: o['logger'].update(use_tb_logger=False), 'logger:use_tb_logger: must be true, as the curves are read'),
     (lambda o: o['logger'].pop('use_tb_logger'), 'logger:use_tb_logger: must be true, as the curves are read'),
@@ -80,6 +85,14 @@ NEEDS: list[tuple[Callable[[dict[str, Any]], object], str]] = [
     (lambda o: o['compare']['picture'].update(dataroot_gt='gone'), 'compare:picture:dataroot_gt: gone does not exist'),
     (lambda o: o['compare']['picture'].update(type='PairedImageDatset'), 'did you mean PairedImageDataset?'),
     (lambda o: o['compare']['picture'].update(name='val'), 'val'),
+    (lambda o: held_out(o).update(dataroot_gt='gone'), 'compare:held_out:Kodak:dataroot_gt: gone does not exist'),
+    (lambda o: held_out(o).update(type='PairedImageDatset'), 'compare:held_out:Kodak:type'),
+    (lambda o: held_out(o).update(on_bad_sample='skip'), 'compare:held_out:Kodak:on_bad_sample: is for training only'),
+    (lambda o: held_out(o).update(dataroot_lq=held_out(o)['dataroot_gt']), 'Kodak'),
+    (
+        lambda o: (held_out(o), o['compare']['runs'][1].update(datasets={'val': {'name': 'Kodak'}})),
+        'all runs must have validation sets of the same names',
+    ),
 ]
 
 
@@ -96,6 +109,26 @@ def test_what_a_comparison_lacks_is_said_before_the_first_training(
     errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith('basicsr: error: ')]
     assert sum(message in line for line in errors) == 1, errors
     assert sorted(path.name for path in Path().iterdir()) == ['tiny.yml']
+
+
+@pytest.mark.promise('a comparison whose page could not be made')
+@pytest.mark.parametrize('root', ['dataroot_gt', 'dataroot_lq'])
+def test_what_a_held_out_set_of_trained_networks_lacks_is_said(
+    comparison: dict[str, Any], capsys: pytest.CaptureFixture[str], root: str
+) -> None:
+    section = held_out(comparison)
+    section[root] = 'gone' if root == 'dataroot_gt' else section['dataroot_gt']  # inputs as large as the outputs
+    for run in read_comparison(write(comparison)).runs:
+        finish(run)
+        events = Path('tb_logger', run.name, 'events.out.tfevents.0')
+        events.parent.mkdir(parents=True)
+        events.touch()
+    assert cli.main(['compare', 'tiny.yml']) == 2
+    errors = [line for line in capsys.readouterr().err.splitlines() if line.startswith('basicsr: error: ')]
+    assert len(errors) == 1
+    lines = Path('tiny.yml').read_text().splitlines()
+    number = next(n for n in range(lines.index('    Kodak:'), len(lines)) if lines[n].startswith(f'      {root}: ')) + 1
+    assert f'tiny.yml:{number} compare:held_out:Kodak:{root}: ' in errors[0]
 
 
 @pytest.mark.promise('a comparison whose page could not be made')

@@ -1,9 +1,14 @@
 """What the tests of comparisons share: an option file of two tiny networks, and the tables of a finished one."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
+
+from converse_basicsr.compare.comparison import Run
+from converse_basicsr.register import load_plugins
 
 
 def write(options: dict[str, Any]) -> str:
@@ -22,3 +27,17 @@ def measured(comparison: dict[str, Any], labels: tuple[str, ...] = ('Converse', 
     Path('comparison/tiny_runs.csv').write_text(
         'label,seed,parameters,step_ms,kept_mib,wall_s,baseline,machine\n' + ''.join(runs)
     )
+
+
+def finish(run: Run, seed: int = 0) -> Path:
+    """Give a run the weights that a training would end with; return their file."""
+    load_plugins()
+    from basicsr.archs import build_network
+
+    torch.manual_seed(seed)
+    net = build_network(copy.deepcopy(run.option_file.options['network_g']))
+    folder = Path('experiments', run.name)
+    (folder / 'models').mkdir(parents=True, exist_ok=True)
+    (folder / f'{run.name}.yml').write_text(run.option_file.dump())
+    torch.save({'params': net.state_dict()}, folder / 'models/net_g_latest.pth')
+    return folder / 'models/net_g_latest.pth'
