@@ -24,6 +24,7 @@ COMMANDS = {
     'prepare': 'converse_basicsr.commands.prepare.group',
     'report': 'converse_basicsr.commands.report',
     'reproduce': 'converse_basicsr.commands.reproduce',
+    'inspect': 'converse_basicsr.commands.inspect',
     'restore': 'converse_basicsr.commands.restore',
     'export': 'converse_basicsr.commands.export',
     'compare': 'converse_basicsr.commands.compare',

@@ -133,11 +133,18 @@ def add_clean_images(parser: argparse.ArgumentParser, *, crop: int | None) -> No
     add_job_options(parser)
 
 
-def add_checkpoint(parser: argparse.ArgumentParser) -> None:
-    """Add ``--checkpoint``, ``-opt`` and ``--network_g``, which choose the weights and their network."""
+def add_checkpoint(parser: argparse.ArgumentParser, *, several: bool = False) -> None:
+    """Add ``--checkpoint``, ``-opt`` and ``--network_g``, which choose the weights and their network.
+
+    Args:
+        parser: Receives the arguments.
+        several: Take any number of checkpoints, also none.
+    """
     parser.add_argument(
         '--checkpoint',
-        required=True,
+        required=not several,
+        nargs='+' if several else None,
+        default=[] if several else None,
         metavar='FILE',
         help=f'weights, by file or by name in {MODEL_ZOO}/: {", ".join(RELEASED)}',
     )

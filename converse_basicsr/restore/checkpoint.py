@@ -14,6 +14,8 @@ from converse_basicsr.archs.detection import detect
 from converse_basicsr.checkpoints import files
 from converse_basicsr.checkpoints.released import MODEL_ZOO, RELEASED
 from converse_basicsr.errors import ArgumentError, UserError
+from converse_basicsr.options.check import network_diagnosis, registered
+from converse_basicsr.options.check.attempt import generators_kept
 from converse_basicsr.options.check.stated_network import require_fit, without_files
 from converse_basicsr.options.file import did_you_mean, read_option_file
 
@@ -138,6 +140,39 @@ def load(
         raise UserError(f'checkpoint {path} does not fit {section["type"]}: {reasons}') from error
     assumed = {name: value for name, value in assumed.items() if name not in given}
     return Loaded(net.eval().requires_grad_(False), path, section, assumed)
+
+
+def load_start(opt: str | os.PathLike[str], *, network_g: Mapping[str, Any] | None = None) -> Loaded:
+    """Build the network of an option file as its training starts: drawn by its ``manual_seed``, 0 if it has none.
+
+    Args:
+        opt: The option file; where it has ``path: pretrain_network_g``, these weights are loaded.
+        network_g: Arguments of the network, which override those of the file.
+
+    Raises:
+        UserError: If the file states no network, or one that cannot be built, or weights that do not fit.
+    """
+    from converse_basicsr.register import load_plugins
+
+    option_file = read_option_file(opt)
+    paths, seed = (option_file.options.get(key) for key in ('path', 'manual_seed'))
+    seed = 0 if seed is None else seed
+    if not isinstance(seed, int) or not 0 <= seed < 2**32:
+        raise UserError(f'{option_file.where("manual_seed")}: must be a whole number from 0 to 2^32 - 1, got {seed!r}')
+    if isinstance(paths, dict) and paths.get('pretrain_network_g'):
+        return load(paths['pretrain_network_g'], opt=opt, network_g=network_g)
+    section = {**_network_section(opt), **(network_g or {})}
+    load_plugins()
+    if problem := registered.name_problem(('network_g', 'type'), 'arch', section['type']):
+        raise UserError(problem.line(option_file))
+    option_file.options = {'network_g': section}
+    network_diagnosis(option_file, is_train=True)
+    from basicsr.utils import set_random_seed  # which imports the rest of BasicSR, and so works when it is patched
+
+    with generators_kept():
+        set_random_seed(seed)
+        net = _build(section, Path(opt))
+    return Loaded(net.eval().requires_grad_(False), Path(opt), section, {})
 
 
 def _recognise(parameters: Mapping[str, 'torch.Tensor'], path: Path) -> tuple[dict[str, Any], dict[str, Any]]:

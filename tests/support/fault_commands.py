@@ -143,6 +143,27 @@ def build_exported(root: Path) -> None:
     (root / 'net.pt').write_text('old')
 
 
+def inspect(root: Path) -> None:
+    """Inspect a network; its plots, which take matplotlib seconds, are a few words here."""
+    from converse_basicsr.inspection import plots
+
+    def draw(networks: Any, path: Path, quantities: Any) -> None:
+        atomic.write_text(path, ' '.join(quantities))
+
+    os.chdir(root)
+    with mock.patch.object(plots, '_save', draw):
+        basicsr('inspect', '--checkpoint', 'net.pth', '--output', 'out', '--grid', 4, '--channels', 1)
+
+
+def build_inspected(root: Path) -> None:
+    """Build a checkpoint, and results of an older one."""
+    build_restoring(root)
+    inspect(root)
+    for path in (root / 'out').iterdir():
+        if path.name not in ('inspect.csv', 'inspect.md'):
+            path.write_bytes(b'old')
+
+
 def build_page(root: Path) -> None:
     """Build the figures of a comparison, and an older page."""
     shutil.copy(ROOT / 'options/small/denoise.yml', root)

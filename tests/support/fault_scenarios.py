@@ -137,6 +137,7 @@ SCENARIOS: dict[str, Scenario] = {
         slow=True,
         costly=True,
     ),
+    'inspected network': Scenario(commands.build_inspected, commands.inspect, slow=True, costly=True),
     'data, LMDBs': Scenario(
         commands.build_images,
         prepare('sr', *SMALL),
