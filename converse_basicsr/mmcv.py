@@ -6,7 +6,8 @@ may come from mmcv or from mmcv-lite.
 """
 
 from converse_basicsr.ops import Converse2D
-from converse_basicsr.ops.converse2d import DEFAULT_EPS, DEFAULT_KERNEL_INIT
+from converse_basicsr.ops.converse2d import DEFAULT_EPS
+from converse_basicsr.ops.start import DEFAULT_KERNEL_INIT
 
 try:
     from mmengine.registry import MODELS

@@ -107,7 +107,10 @@ def document() -> str:
         _section('`train: optim_g:`', definitions.ARGUMENTS['optimizer'], level=3),
         "BasicSR's models know `type: Adam`; `RestorationModel` takes any of `torch.optim`, with its arguments, that\n"
         'steps on the gradients of all parameters without calling the network again (`LBFGS`, `SparseAdam` and `Muon`\n'
-        'do not).\n',
+        'do not).\n\n'
+        '`RestorationModel` reads `kernel_lr_mult` and `lam_lr_mult`, as do models of plugins that derive from it.\n'
+        'Warm-up and schedule keep the factors, but a cosine ends at `eta_min` for all. A network without reverse\n'
+        'convolutions takes 1 only. The factors that a run began with are part of its states.\n',
         _section('`train: scheduler:`', definitions.ARGUMENTS['scheduler'], level=3),
         '`type: MultiStepLR` takes `milestones`, `gamma`, `restarts` and `restart_weights`, and\n'
         '`type: CosineAnnealingRestartLR` takes `periods`, `restart_weights` and `eta_min`. The sum of `periods` must\n'

@@ -145,6 +145,8 @@ ROWS = [
     ),
 ]
 
+START = '  # lam_init: 0.1  # for a training of some thousand iterations (docs/training.md)\n'
+
 # Name -> first line, title and runs; $NAME stands for what is published of the full-size network of options/NAME.yml
 SMALL_PRESETS = {
     'denoise': (
@@ -257,7 +259,9 @@ def lines(options: dict[str, object]) -> str:
 def training_file(row: Row) -> str:
     """The option file that trains a row."""
     template = Template((TEMPLATES / f'{row.table}_train.yml').read_text(encoding='utf-8'))
-    return template.substitute(name=row.name, title=row.title, published=row.published, network=lines(row.network))
+    has_blocks = row.network['type'] != 'ConverseUpSRResNet'
+    network = lines(row.network) + (START if has_blocks and row.network.get('operator') == 'converse' else '')
+    return template.substitute(name=row.name, title=row.title, published=row.published, network=network)
 
 
 def test_file(row: Row) -> str:

@@ -10,6 +10,8 @@ mmcv_cnn = pytest.importorskip('mmcv.cnn', reason='mmcv or mmcv-lite is not inst
 
 from converse_basicsr.mmcv import Converse  # noqa: E402
 from converse_basicsr.ops import Converse2D  # noqa: E402
+from converse_basicsr.ops.roles import parameters_of  # noqa: E402
+from converse_basicsr.ops.start import KERNEL_LAWS  # noqa: E402
 
 
 @pytest.mark.parametrize('scale_factor', [2, 3, 4])
@@ -39,6 +41,17 @@ def test_conv_module_keeps_its_start(groups: int) -> None:
     assert y.shape == (2, 6, 9, 8)
     y.square().sum().backward()
     assert all(p.grad is not None for p in module.parameters())
+
+
+@pytest.mark.parametrize('law', KERNEL_LAWS)
+def test_every_start_can_be_chosen(law: str) -> None:
+    layer = mmcv_cnn.build_plugin_layer({'type': 'Converse', 'kernel_init': law, 'lam_init': 0.1}, in_channels=6)[1]
+    torch.manual_seed(0)
+    layer.init_weights()
+    torch.manual_seed(0)
+    assert torch.equal(layer.weight, KERNEL_LAWS[law](torch.empty(1, 6, 5, 5)))
+    torch.testing.assert_close(layer.lam, torch.full((1, 6, 1, 1), 0.1))
+    assert parameters_of(layer, 'lam') == [layer.bias]
 
 
 def test_it_computes_what_converse2d_does() -> None:

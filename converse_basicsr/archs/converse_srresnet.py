@@ -7,9 +7,11 @@ import torch.nn.functional as F
 from torch import nn
 
 from converse_basicsr.archs.reach import Reach
-from converse_basicsr.archs.upscale import build_upsampler, upscale_steps
+from converse_basicsr.archs.upscale import UP_EPS, build_upsampler, upscale_steps
 from converse_basicsr.blocks import ConverseBlock, gelu, stack
 from converse_basicsr.blocks.checks import check_positive
+from converse_basicsr.blocks.operators import check_converse_only
+from converse_basicsr.ops.start import check_kernel_init, check_lam_init
 
 
 class ConverseSRResNet(nn.Module):
@@ -32,8 +34,11 @@ class ConverseSRResNet(nn.Module):
         padding: Width of the border that the blocks' reverse convolutions add; None for ``kernel_size - 1``.
         padding_mode: ``circular``, ``constant``, ``reflect`` or ``replicate``.
         kernel_init: Initialisation of the reverse convolutions' kernels (see ``Converse2D``); None for its default.
-        lam_init: Initial lam of the blocks' reverse convolutions; None for its default. The upsamplers' lam always
-            starts at its default, above 1e-3.
+        lam_init: Initial lam of the blocks' reverse convolutions; None for its default.
+        up_kernel_init: Initialisation of the upsamplers' kernels; None for ``kernel_init``.
+        up_lam_init: Initial lam of the upsamplers', above 1e-3; None for its default, about 1.1e-3. With softmax
+            kernels, steps of 2 start as nearest-neighbour upsampling whatever it is: it divides the gradient of each
+            kernel by ``|kernel|^2 + lam``. In a step of 3 it also pulls the start towards nearest-neighbour upsampling.
 
     Shape:
         - Input: ``(N, num_in_ch, H, W)``, RGB in [0, 1].
@@ -66,9 +71,15 @@ class ConverseSRResNet(nn.Module):
         padding_mode: str = 'replicate',
         kernel_init: str | None = None,
         lam_init: float | None = None,
+        up_kernel_init: str | None = None,
+        up_lam_init: float | None = None,
     ) -> None:
         super().__init__()
         check_positive(num_in_ch=num_in_ch, num_feat=num_feat)
+        check_converse_only(operator, up_kernel_init=up_kernel_init, up_lam_init=up_lam_init)
+        if up_kernel_init is not None:
+            check_kernel_init(up_kernel_init, 'up_kernel_init')
+        check_lam_init(up_lam_init, UP_EPS, 'up_lam_init')
         if num_out_ch != num_in_ch:
             raise ValueError(f'num_out_ch must be num_in_ch ({num_in_ch}), got {num_out_ch}')
         self.upscale = upscale
@@ -84,7 +95,12 @@ class ConverseSRResNet(nn.Module):
             lam_init=lam_init,
         )
         upsampler = partial(
-            build_upsampler, num_feat, operator=operator, padding_mode=padding_mode, kernel_init=kernel_init
+            build_upsampler,
+            num_feat,
+            operator=operator,
+            padding_mode=padding_mode,
+            kernel_init=kernel_init if up_kernel_init is None else up_kernel_init,
+            lam_init=up_lam_init,
         )
         self.conv_first = nn.Conv2d(num_in_ch, num_feat, 1)
         self.conv_body = stack(num_block, block)

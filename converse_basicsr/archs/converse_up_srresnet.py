@@ -32,7 +32,8 @@ class ConverseUpSRResNet(nn.Module):
             where kernels stay within the block of their sample: at scales 2 and 4 with ``converse`` and
             ``convtranspose``.
         kernel_init: Initialisation of the reverse convolutions' kernels (see ``Converse2D``); None for its default.
-        lam_init: Initial lam of the reverse convolutions, above 1e-3; None for its default.
+        lam_init: Initial lam of the reverse convolutions, above 1e-3; None for its default. For what it does see
+            ``up_lam_init`` of ``ConverseSRResNet``.
 
     Shape:
         - Input: ``(N, num_in_ch, H, W)``, RGB in [0, 1].

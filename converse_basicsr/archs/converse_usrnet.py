@@ -1,5 +1,7 @@
 """Converse-USRNet: non-blind deblurring and super-resolution that reverses the blur in feature space."""
 
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -10,9 +12,10 @@ from converse_basicsr.archs.reach import Reach
 from converse_basicsr.blocks.checks import check_positive
 from converse_basicsr.blocks.depthwise import depthwise_conv, depthwise_conv_transpose
 from converse_basicsr.blocks.gelu import gelu
-from converse_basicsr.blocks.operators import check_operator
+from converse_basicsr.blocks.operators import check_converse_only, check_operator
 from converse_basicsr.ops import converse2d
-from converse_basicsr.ops.converse2d import LAM_LOGIT_SHIFT
+from converse_basicsr.ops.roles import Role
+from converse_basicsr.ops.start import check_lam_init, initial_logit, lam_of
 
 # Lower bound of lam in the data step, a hundred times that in the blocks (arXiv 2508.09824).
 DATA_EPS = 1e-3
@@ -63,19 +66,28 @@ class ConverseDataStep(nn.Module):
 
     Args:
         num_feat: Number of channels C.
+        lam_init: Initial lam, above 1e-3; None for that of a zero ``alpha``.
 
     Shape:
         - Input: ``(N, C, H, W)`` with kernels ``(N or 1, C, k, k)``.
         - Output: ``(N, C, scale * H, scale * W)``.
     """
 
-    def __init__(self, num_feat: int) -> None:
+    roles: ClassVar[dict[Role, str]] = {'lam': 'alpha'}
+
+    def __init__(self, num_feat: int, *, lam_init: float | None = None) -> None:
         super().__init__()
-        self.alpha = nn.Parameter(torch.zeros(1, num_feat, 1, 1))
+        check_lam_init(lam_init, DATA_EPS)
+        self.alpha = nn.Parameter(torch.full((1, num_feat, 1, 1), initial_logit(lam_init, DATA_EPS)))
 
     def forward(self, x: torch.Tensor, kernel: torch.Tensor, scale: int) -> torch.Tensor:
         """Reverse ``(N, C, H, W)``."""
-        return converse2d(x, kernel, torch.sigmoid(self.alpha - LAM_LOGIT_SHIFT) + DATA_EPS, scale)
+        return converse2d(x, kernel, self.lam, scale)
+
+    @property
+    def lam(self) -> torch.Tensor:
+        """The regularisation weight, ``(1, C, 1, 1)``."""
+        return lam_of(self.alpha, DATA_EPS)
 
 
 class DepthwiseDataStep(nn.Module):
@@ -138,7 +150,10 @@ class ConverseUSRNet(nn.Module):
         padding: Width of the border that the blocks' reverse convolutions add; None for ``kernel_size - 1``.
         padding_mode: Border of the blocks: ``circular``, ``constant``, ``reflect`` or ``replicate``.
         kernel_init: Initialisation of the blocks' kernels (see ``Converse2D``); None for its default.
-        lam_init: Initial lam of the blocks; None for its default. The data step's lam always starts with a zero logit.
+        lam_init: Initial lam of the blocks; None for its default.
+        data_lam_init: Initial lam of the data step, above 1e-3; None for that of a zero logit, about 1.1e-3. The data
+            step starts as the identity whatever it is. It limits how much the features' noise can be amplified where
+            the kernels lose a frequency: to about ``1 / (2 sqrt(lam))``.
 
     Shape:
         - Input: x ``(N, num_in_ch, H, W)``, RGB in [0, 1]; kernel ``(N or 1, 1, k, k)``.
@@ -176,6 +191,7 @@ class ConverseUSRNet(nn.Module):
         padding_mode: str = 'circular',
         kernel_init: str | None = None,
         lam_init: float | None = None,
+        data_lam_init: float | None = None,
     ) -> None:
         super().__init__()
         check_positive(
@@ -188,6 +204,8 @@ class ConverseUSRNet(nn.Module):
             num_hidden=num_hidden,
         )
         check_operator(operator)
+        check_converse_only(operator, data_lam_init=data_lam_init)
+        check_lam_init(data_lam_init, DATA_EPS, 'data_lam_init')
         self.blur_kernel_size = blur_kernel_size
         self.kernelnet = KernelNet(blur_kernel_size, num_hidden=num_hidden, num_kernel_feat=num_kernel_feat)
         convs = [nn.Conv2d(num_kernel_feat, num_feat, 1) for _ in range(num_iter)]
@@ -196,7 +214,7 @@ class ConverseUSRNet(nn.Module):
         self.convs = nn.ModuleList(convs)
         self.conv1 = nn.Conv2d(num_in_ch, num_feat, 1)
         self.d = (
-            ConverseDataStep(num_feat)
+            ConverseDataStep(num_feat, lam_init=data_lam_init)
             if operator == 'converse'
             else DepthwiseDataStep(transposed=operator == 'convtranspose')
         )

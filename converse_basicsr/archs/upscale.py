@@ -5,7 +5,7 @@ from torch import nn
 from converse_basicsr.blocks import build_operator
 
 # Lower bound of lam in the upsamplers, a hundred times that in the blocks (arXiv 2508.09824).
-_EPS = 1e-3
+UP_EPS = 1e-3
 
 _STEPS = {2: (2,), 3: (3,), 4: (2, 2)}
 
@@ -45,7 +45,7 @@ def build_upsampler(
         # As wide as the kernel, as released. Without effect at scale 2, where no kernel leaves the block of its sample.
         padding=scale if is_converse else None,
         padding_mode=padding_mode,
-        eps=_EPS if is_converse else None,
+        eps=UP_EPS if is_converse else None,
         kernel_init=kernel_init,
         lam_init=lam_init,
     )

@@ -4,7 +4,8 @@ from torch import nn
 
 from converse_basicsr.blocks.depthwise import DepthwiseConv2d, DepthwiseConvTranspose2d
 from converse_basicsr.ops import Converse2D
-from converse_basicsr.ops.converse2d import DEFAULT_EPS, DEFAULT_KERNEL_INIT
+from converse_basicsr.ops.converse2d import DEFAULT_EPS
+from converse_basicsr.ops.start import DEFAULT_KERNEL_INIT
 
 _TWINS = {'conv': DepthwiseConv2d, 'convtranspose': DepthwiseConvTranspose2d}
 
@@ -15,6 +16,13 @@ def check_operator(operator: str) -> None:
     """Raise ValueError unless ``operator`` is one of ``OPERATORS``."""
     if operator not in OPERATORS:
         raise ValueError(f'operator must be one of {sorted(OPERATORS)}, got {operator!r}')
+
+
+def check_converse_only(operator: str, **arguments: object) -> None:
+    """Raise ValueError if an argument of the reverse convolution, passed by its name, is given for another operator."""
+    for name, value in arguments.items():
+        if operator != 'converse' and value is not None:
+            raise ValueError(f'{name} must be left out for operator {operator!r}, which has none, got {value!r}')
 
 
 def build_operator(
@@ -62,11 +70,8 @@ def build_operator(
         3328
     """
     check_operator(operator)
+    check_converse_only(operator, padding=padding, eps=eps, kernel_init=kernel_init, lam_init=lam_init)
     if operator in _TWINS:
-        converse_only = {'padding': padding, 'eps': eps, 'kernel_init': kernel_init, 'lam_init': lam_init}
-        for name, value in converse_only.items():
-            if value is not None:
-                raise ValueError(f'{name} must be left out for operator {operator!r}, which has none, got {value!r}')
         return _TWINS[operator](num_feat, kernel_size, scale=scale, padding_mode=padding_mode)
     return Converse2D(
         num_feat,

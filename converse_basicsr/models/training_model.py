@@ -16,6 +16,7 @@ from torch import nn
 
 from converse_basicsr.errors import UserError
 from converse_basicsr.models.finite import ADVICE
+from converse_basicsr.models.learning_rates import grouped
 from converse_basicsr.models.training_options import TrainingOptions
 
 
@@ -23,8 +24,9 @@ class TrainingModel(SRModel):
     """Train any network of BasicSR, with mixed precision, gradient accumulation and clipping, ``torch.compile``.
 
     The section ``train`` of the option file takes the keys of
-    :class:`~converse_basicsr.models.training_options.TrainingOptions` and any optimizer of ``torch.optim``. Without
-    these keys, an iteration computes exactly what BasicSR's ``SRModel`` computes.
+    :class:`~converse_basicsr.models.training_options.TrainingOptions` and any optimizer of ``torch.optim``, with
+    learning rates of their own for kernels and lam of reverse convolutions (``kernel_lr_mult``, ``lam_lr_mult``).
+    Without these keys, an iteration computes exactly what BasicSR's ``SRModel`` computes.
 
     Convention:
         An iteration is one optimizer step on ``batch_size_per_gpu * accum_iter`` samples per process. Its gradient is
@@ -79,12 +81,32 @@ class TrainingModel(SRModel):
             net = net.to(memory_format=torch.channels_last)
         return super().model_to_device(net)
 
-    def get_optimizer(self, optim_type: str, params: Any, lr: float, **kwargs: Any) -> torch.optim.Optimizer:
-        """Make any optimizer of ``torch.optim`` by its name (BasicSR offers Adam only)."""
+    def get_optimizer(
+        self,
+        optim_type: str,
+        params: Any,
+        lr: float,
+        *,
+        kernel_lr_mult: float = 1,
+        lam_lr_mult: float = 1,
+        **kwargs: Any,
+    ) -> torch.optim.Optimizer:
+        """Make any optimizer of ``torch.optim`` by its name (BasicSR offers Adam only).
+
+        Args:
+            optim_type: Its name.
+            params: The parameters that it trains.
+            lr: Their learning rate.
+            kernel_lr_mult: Factor of the learning rate for the kernels of reverse convolutions.
+            lam_lr_mult: Factor of the learning rate for the logits of their lam.
+            kwargs: Further arguments of the optimizer.
+        """
         optimizer = getattr(torch.optim, optim_type, None)
         if not (isinstance(optimizer, type) and issubclass(optimizer, torch.optim.Optimizer)):
             raise UserError(f'train:optim_g:type must be an optimizer of torch.optim, such as Adam, got {optim_type!r}')
         options = {'lr': lr, **kwargs}
+        networks = [part for part in vars(self).values() if isinstance(part, nn.Module)]
+        params = grouped(networks, params, lr, {'kernel_lr_mult': kernel_lr_mult, 'lam_lr_mult': lam_lr_mult})
         try:
             made: torch.optim.Optimizer = optimizer(params, **options)
             inspect.signature(made.step).bind()

@@ -7,6 +7,9 @@ from typing import Any
 from converse_basicsr.errors import UserError
 from converse_basicsr.values import BOOLEAN, Schema, choice, describe, fits, integer, number, optional
 
+FACTOR = number(above=0)
+"""Of a learning rate."""
+
 
 def _about(meaning: str, schema: Schema) -> dict[str, Any]:
     return {'meaning': meaning, 'schema': schema}

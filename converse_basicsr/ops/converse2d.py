@@ -1,9 +1,8 @@
 """Reverse convolution: the functional ``converse2d`` and the learnable layer ``Converse2D``."""
 
 import functools
-import math
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import nn
@@ -11,12 +10,17 @@ from torch import nn
 from converse_basicsr.ops import sampling, torch_library
 from converse_basicsr.ops.inference import solve_in_blocks, solve_op
 from converse_basicsr.ops.padding import PADDING_MODES, check_padding, pad2d
+from converse_basicsr.ops.roles import Role
+from converse_basicsr.ops.start import (
+    DEFAULT_KERNEL_INIT,
+    KERNEL_LAWS,
+    check_kernel_init,
+    check_lam_init,
+    initial_logit,
+    lam_of,
+)
 
-# lam = sigmoid(bias - LAM_LOGIT_SHIFT) + eps: a zero bias starts a layer at lam = 1.2e-4 + eps.
-LAM_LOGIT_SHIFT = 9.0
-KERNEL_INITS = ('normal', 'softmax', 'uniform')
 DEFAULT_EPS = 1e-5
-DEFAULT_KERNEL_INIT = 'softmax'
 
 
 def converse2d(
@@ -92,8 +96,8 @@ class Converse2D(nn.Module):
         padding_mode: 'circular', 'constant' (zeros), 'reflect' or 'replicate'.
         eps: Lower bound of lam.
         kernel_init: Initial kernels: 'softmax' over the taps of standard normal draws (positive, with sum 1), the
-            'normal' draws themselves, or 'uniform' draws from [0, 1).
-        lam_init: Initial lam, between ``eps`` and 1 + ``eps``; None for that of a zero ``bias``.
+            'normal' draws themselves, 'unit_normal' draws scaled to a norm of 1, or 'uniform' draws from [0, 1).
+        lam_init: Initial lam, between ``eps`` and 1 + ``eps``; None for that of a zero ``bias``, the paper's.
 
     Attributes:
         weight: The kernels, (1, C, kh, kw).
@@ -112,6 +116,8 @@ class Converse2D(nn.Module):
         >>> Converse2D(64, 64, 2, scale=2)(torch.rand(1, 64, 24, 32)).shape
         torch.Size([1, 64, 48, 64])
     """
+
+    roles: ClassVar[dict[Role, str]] = {'kernel': 'weight', 'lam': 'bias'}
 
     def __init__(
         self,
@@ -133,12 +139,10 @@ class Converse2D(nn.Module):
             raise ValueError(f'out_channels must be in_channels ({in_channels}), got {out_channels}')
         if padding_mode not in PADDING_MODES:
             raise ValueError(f'padding_mode must be one of {sorted(PADDING_MODES)}, got {padding_mode!r}')
-        if kernel_init not in KERNEL_INITS:
-            raise ValueError(f'kernel_init must be one of {sorted(KERNEL_INITS)}, got {kernel_init!r}')
+        check_kernel_init(kernel_init)
         if eps < 0:
             raise ValueError(f'eps must be at least 0, got {eps}')
-        if lam_init is not None and not 0 < lam_init - eps < 1:
-            raise ValueError(f'lam_init must be between eps ({eps}) and 1 + eps, got {lam_init}')
+        check_lam_init(lam_init, eps)
         _check_scale(scale)
         self.in_channels = in_channels
         self.out_channels = out_channels
@@ -156,17 +160,8 @@ class Converse2D(nn.Module):
     @torch.no_grad()
     def reset_parameters(self) -> None:
         """Draw new kernels and set lam to its initial value."""
-        if self.kernel_init == 'uniform':
-            self.weight.uniform_()
-        else:
-            self.weight.normal_()
-            if self.kernel_init == 'softmax':
-                self.weight.copy_(self.weight.flatten(-2).softmax(-1).view_as(self.weight))
-        if self.lam_init is None:
-            self.bias.zero_()
-        else:
-            probability = self.lam_init - self.eps
-            self.bias.fill_(math.log(probability / (1 - probability)) + LAM_LOGIT_SHIFT)
+        self.weight.copy_(KERNEL_LAWS[self.kernel_init](self.weight))
+        self.bias.fill_(initial_logit(self.lam_init, self.eps))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Reverse the convolution on the padded map and crop."""
@@ -184,9 +179,7 @@ class Converse2D(nn.Module):
     @property
     def lam(self) -> torch.Tensor:
         """The regularisation weight, (1, C, 1, 1)."""
-        # In half precision lam, and with it the filter, would be rounded to two or three digits.
-        logit = self.bias.to(torch.promote_types(self.bias.dtype, torch.float32)) - LAM_LOGIT_SHIFT
-        return torch.sigmoid(logit) + self.eps
+        return lam_of(self.bias, self.eps)
 
     def extra_repr(self) -> str:
         """The arguments, as ``print`` shows them."""

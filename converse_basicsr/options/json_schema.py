@@ -134,6 +134,9 @@ def _of_model(name: str, keys: definitions.ModelKeys, closed: bool) -> dict[str,
     then: dict[str, Any] = {
         'properties': {'train': _names(train, train_names), 'val': _names(val, *([] if closed else [{'pattern': '.'}]))}
     }
+    foreign = sorted(definitions.OPTIMIZER_OF_MODELS.keys() - registered.optimizer_keys(name).keys())
+    if foreign:
+        then['properties']['train']['patternProperties'] = {'^optim_': {'properties': dict.fromkeys(foreign, False)}}
     if closed:
         then['propertyNames'] = {'anyOf': [{'enum': sorted(top)}, {'pattern': '^(network_|[._])'}]}
         then['properties']['train']['required'] = [key for key, value in train.items() if value.needed == 'always']

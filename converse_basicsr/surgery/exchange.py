@@ -10,9 +10,10 @@ import torch
 from torch import nn
 
 from converse_basicsr.blocks import ConverseBlock
+from converse_basicsr.ops.start import DEFAULT_KERNEL_INIT
 from converse_basicsr.surgery import parts
 from converse_basicsr.surgery.dataflow import Dataflow, observe, run
-from converse_basicsr.surgery.parts import LOGGER
+from converse_basicsr.surgery.parts import LOGGER, Start
 
 # Kernel size in the blocks that replace residual blocks: that of Converse-SRResNet (arXiv 2508.09824).
 BLOCK_KERNEL_SIZE = 5
@@ -27,6 +28,8 @@ def replace(
     depthwise: bool = False,
     conv3x3: bool = False,
     input_shape: Sequence[int] | None = None,
+    kernel_init: str | None = None,
+    lam_init: float | None = None,
 ) -> nn.Module:
     """Return a copy of a network with reverse convolutions in it; the network itself does not change.
 
@@ -42,6 +45,10 @@ def replace(
         conv3x3: Exchange residual blocks of two 3x3 convolutions (MSRResNet, EDSR) for ``ConverseBlock``, which starts
             as the identity.
         input_shape: Shape of the input on which the network is run once; if None, common ones are tried.
+        kernel_init: Law of the initial kernels (see ``Converse2D``); None for softmax. Upsampling that starts as
+            nearest does so with softmax kernels only; one that starts as PixelShuffle has kernels of its own.
+        lam_init: Initial lam, in networks with upsampling steps above 1e-3; None for what suits each part: 0.1, and
+            in blocks the paper's 1.3e-4.
 
     Returns:
         The changed copy, with the device, dtype and mode of the original.
@@ -55,7 +62,15 @@ def replace(
         Converse2D(8, 8, kernel_size=(2, 2), scale=2, padding=(2, 2), padding_mode='replicate', eps=0.001)
     """
     net = copy.deepcopy(net)
-    exchange(net, upsample=upsample, depthwise=depthwise, conv3x3=conv3x3, input_shape=input_shape)
+    exchange(
+        net,
+        upsample=upsample,
+        depthwise=depthwise,
+        conv3x3=conv3x3,
+        input_shape=input_shape,
+        kernel_init=kernel_init,
+        lam_init=lam_init,
+    )
     return net
 
 
@@ -66,6 +81,8 @@ def exchange(
     depthwise: bool = False,
     conv3x3: bool = False,
     input_shape: Sequence[int] | None = None,
+    kernel_init: str | None = None,
+    lam_init: float | None = None,
 ) -> None:
     """Do in place what :func:`replace`, whose arguments it has, does to a copy.
 
@@ -79,13 +96,14 @@ def exchange(
     wanted = [name for name, is_wanted in asked.items() if is_wanted]
     if not wanted:
         raise ValueError(f'one of {", ".join(asked)} must be true, or there is nothing to exchange')
+    start = Start(DEFAULT_KERNEL_INIT if kernel_init is None else kernel_init, lam_init)
     flow, input_shape = observe(net, input_shape)
     names = {module: name for name, module in net.named_modules()}
     report: list[str] = []
     parts_of: dict[nn.Module, nn.Module] = {}
     for name in wanted:
         # A module is replaced once; the network itself cannot be replaced in place.
-        found = [step for step in _SEARCHES[name](net, flow) if {net, *parts_of}.isdisjoint(step.parts)]
+        found = [step for step in _SEARCHES[name](net, flow, start) if {net, *parts_of}.isdisjoint(step.parts)]
         for step in found:
             parts_of.update(step.parts)
             report.append(f'{" + ".join(names[module] for module in step.parts)}: {step.before} -> {step.after}')
@@ -146,28 +164,28 @@ def _is_plain(module: nn.Module | None, kind: type[_Module]) -> TypeGuard[_Modul
     return not module._forward_pre_hooks and not hasattr(module, 'parametrizations')
 
 
-def _upsampling(net: nn.Module, flow: Dataflow) -> Iterator[_Exchange]:
+def _upsampling(net: nn.Module, flow: Dataflow, start: Start) -> Iterator[_Exchange]:
     for module in list(net.modules()):
         if flow.calls[module] == 0:
             continue
         if isinstance(module, nn.PixelShuffle):
-            yield from _shuffle(module, flow)
+            yield from _shuffle(module, flow, start)
         elif isinstance(module, nn.Upsample):
-            yield from _enlargement(module, flow)
+            yield from _enlargement(module, flow, start)
         elif _is_plain(module, nn.ConvTranspose2d):
-            yield from _transposed(module)
+            yield from _transposed(module, start)
         elif _is_plain(module, nn.Conv2d):
-            yield from _interpolation(module, flow)
+            yield from _interpolation(module, flow, start)
 
 
-def _shuffle(shuffle: nn.PixelShuffle, flow: Dataflow) -> Iterator[_Exchange]:
+def _shuffle(shuffle: nn.PixelShuffle, flow: Dataflow, start: Start) -> Iterator[_Exchange]:
     scale = shuffle.upscale_factor
     sources = list(dict.fromkeys(flow.sources[shuffle]))
     convs = [source for source in sources if _only_feeds(source, shuffle, flow)]
     if len(convs) == len(sources):
         widths = sorted({conv.out_channels for conv in convs})
         yield _Exchange(
-            {**{conv: parts.ConvThenConverse(conv, scale) for conv in convs}, shuffle: nn.Identity()},
+            {**{conv: parts.ConvThenConverse(conv, scale, start) for conv in convs}, shuffle: nn.Identity()},
             f'convolution to {_list(widths)} channels and PixelShuffle({scale})',
             f'convolution to {_list(width // scale**2 for width in widths)} channels and Converse2D x{scale}',
         )
@@ -175,7 +193,7 @@ def _shuffle(shuffle: nn.PixelShuffle, flow: Dataflow) -> Iterator[_Exchange]:
         channels = flow.channels[shuffle][0]
         num_out_ch = channels // scale**2
         yield _Exchange(
-            {shuffle: parts.ConverseShuffle(num_out_ch, scale)},
+            {shuffle: parts.ConverseShuffle(num_out_ch, scale, start)},
             f'PixelShuffle({scale}) of {channels} channels',
             f'Converse2D x{scale} of {channels} channels and 1x1 convolution to {num_out_ch}, started as PixelShuffle',
         )
@@ -193,45 +211,45 @@ def _list(numbers: Iterable[int]) -> str:
     return ' and '.join(map(str, numbers))
 
 
-def _enlargement(module: nn.Upsample, flow: Dataflow) -> Iterator[_Exchange]:
+def _enlargement(module: nn.Upsample, flow: Dataflow, start: Start) -> Iterator[_Exchange]:
     if len(flow.enlarged[module]) == flow.calls[module] and len(set(flow.enlarged[module])) == 1:
         num_feat, scale = flow.enlarged[module][0]
-        part = parts.build_converse_upsampler(num_feat, scale)
+        part = parts.build_converse_upsampler(num_feat, scale, start)
         yield _Exchange({module: part}, f'nearest upsampling x{scale}', f'Converse2D x{scale} of {num_feat} channels')
 
 
-def _interpolation(conv: nn.Conv2d, flow: Dataflow) -> Iterator[_Exchange]:
+def _interpolation(conv: nn.Conv2d, flow: Dataflow, start: Start) -> Iterator[_Exchange]:
     scale = flow.interpolated[conv][0]
     if scale > 1 and set(flow.interpolated[conv]) == {scale}:
         yield _Exchange(
-            {conv: parts.UpsampledConv2d(conv, scale)},
+            {conv: parts.UpsampledConv2d(conv, scale, start)},
             f'nearest interpolation x{scale} and convolution',
             f'Converse2D x{scale} of {conv.in_channels} channels and the same convolution',
         )
 
 
-def _transposed(conv: nn.ConvTranspose2d) -> Iterator[_Exchange]:
+def _transposed(conv: nn.ConvTranspose2d, start: Start) -> Iterator[_Exchange]:
     scale = conv.stride[0]
     # (H - 1) s - 2 p + k + output_padding is s H where k + output_padding - 2 p is s.
     padding = map(int, conv.padding)  # numbers: transposed convolutions take no padding by name
     grows = [k + o - 2 * p for k, o, p in zip(conv.kernel_size, conv.output_padding, padding)]
     if scale > 1 and conv.stride == (scale, scale) and conv.dilation == (1, 1) and grows == [scale, scale]:
         yield _Exchange(
-            {conv: parts.replace_transposed(conv)},
+            {conv: parts.replace_transposed(conv, start)},
             f'transposed convolution {conv.in_channels} -> {conv.out_channels} with stride {scale}',
             f'Converse2D x{scale} with kernels of {_size(conv)}'
             + ('' if conv.groups == conv.in_channels == conv.out_channels else ' and 1x1 convolution'),
         )
 
 
-def _depthwise(net: nn.Module, flow: Dataflow) -> Iterator[_Exchange]:
+def _depthwise(net: nn.Module, flow: Dataflow, start: Start) -> Iterator[_Exchange]:
     for conv in list(net.modules()):
         if flow.calls[conv] == 0 or not _is_plain(conv, nn.Conv2d) or not flow.maps[conv]:
             continue
         is_depthwise = conv.groups == conv.in_channels == conv.out_channels > 1
         if is_depthwise and conv.stride == conv.dilation == (1, 1) and max(conv.kernel_size) > 1:
             size = _size(conv)
-            part = parts.replace_depthwise(conv)
+            part = parts.replace_depthwise(conv, start)
             yield _Exchange({conv: part}, f'depthwise convolution {size}', f'Converse2D with kernels of {size}')
 
 
@@ -239,13 +257,20 @@ def _size(conv: nn.Conv2d | nn.ConvTranspose2d) -> str:
     return ' x '.join(map(str, conv.kernel_size))
 
 
-def _residual_blocks(net: nn.Module, flow: Dataflow) -> Iterator[_Exchange]:
+def _residual_blocks(net: nn.Module, flow: Dataflow, start: Start) -> Iterator[_Exchange]:
     blocks = [module for module in net.modules() if flow.maps.get(module) and _is_residual(module)]
     for block in blocks:
         # A container of a single block is such a map too: take the block itself.
         if not any(other is not block and other in blocks for other in block.modules()):
             num_feat = next(m for m in block.modules() if isinstance(m, nn.Conv2d)).in_channels
-            part = ConverseBlock(num_feat, kernel_size=BLOCK_KERNEL_SIZE, padding_mode=parts.PADDING_MODE, alpha=True)
+            part = ConverseBlock(
+                num_feat,
+                kernel_size=BLOCK_KERNEL_SIZE,
+                padding_mode=parts.PADDING_MODE,
+                kernel_init=start.kernel_init,
+                lam_init=start.lam_init,
+                alpha=True,
+            )
             yield _Exchange({block: part}, 'residual block of two 3x3 convolutions', 'ConverseBlock')
 
 

@@ -3,6 +3,7 @@
 import logging
 import math
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -10,6 +11,8 @@ from torch import nn
 
 from converse_basicsr.archs.upscale import build_upsampler
 from converse_basicsr.ops import Converse2D
+from converse_basicsr.ops.converse2d import DEFAULT_EPS
+from converse_basicsr.ops.start import DEFAULT_KERNEL_INIT, RECOMMENDED_LAM_INIT, check_kernel_init, check_lam_init
 
 # BasicSR's logger, by its name, so that the log file of a run says what was exchanged.
 LOGGER = logging.getLogger('basicsr')
@@ -30,17 +33,67 @@ def prime_steps(scale: int) -> list[int]:
     return steps
 
 
-def build_converse_upsampler(num_feat: int, scale: int) -> nn.Module:
+@dataclass(frozen=True)
+class Start:
+    """How the reverse convolutions of a part start.
+
+    Args:
+        kernel_init: Law of the kernels (see ``Converse2D``).
+        lam_init: Lam of all parts. None for 0.1, but in blocks, which come in by gains of zero, for the paper's: there
+            it has measured better (docs/mixing.md).
+
+    Raises:
+        ValueError: If an argument is out of range.
+    """
+
+    kernel_init: str = DEFAULT_KERNEL_INIT
+    lam_init: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check the arguments, also those that the parts of a network happen not to need."""
+        check_kernel_init(self.kernel_init)
+        check_lam_init(self.lam_init, DEFAULT_EPS)
+
+    @property
+    def lam_without_gain(self) -> float:
+        """Initial lam of operators whose output is used as it is, from the first iteration."""
+        return RECOMMENDED_LAM_INIT if self.lam_init is None else self.lam_init
+
+    def converse(self, num_feat: int, kernel_size: int | tuple[int, int], *, scale: int = 1, mode: str) -> Converse2D:
+        """Build a reverse convolution that starts so."""
+        return Converse2D(
+            num_feat,
+            num_feat,
+            kernel_size,
+            scale=scale,
+            padding_mode=mode,
+            kernel_init=self.kernel_init,
+            lam_init=self.lam_without_gain,
+        )
+
+
+DEFAULT_START = Start()
+
+
+def build_converse_upsampler(num_feat: int, scale: int, start: Start = DEFAULT_START) -> nn.Module:
     """Build reverse convolutions that upsample by ``scale``, one per prime step, with kernels as large as the step.
 
-    A step of 2 starts exactly as nearest-neighbour upsampling: kernels that sum to 1 make all its gains 1.
+    A step of 2 starts exactly as nearest-neighbour upsampling, whatever lam is: softmax kernels, which sum to 1, make
+    all its gains 1. Lam divides the gradient of its kernels by ``|kernel|^2 + lam``.
 
     Shape:
         - Input: ``(N, num_feat, H, W)``.
         - Output: ``(N, num_feat, scale * H, scale * W)``.
     """
     ups = [
-        build_upsampler(num_feat, scale=step, operator='converse', padding_mode=PADDING_MODE)
+        build_upsampler(
+            num_feat,
+            scale=step,
+            operator='converse',
+            padding_mode=PADDING_MODE,
+            kernel_init=start.kernel_init,
+            lam_init=start.lam_without_gain,
+        )
         for step in prime_steps(scale)
     ]
     return ups[0] if len(ups) == 1 else nn.Sequential(*ups)
@@ -56,18 +109,19 @@ class ConvThenConverse(nn.Module):
     Args:
         conv: The convolution before ``PixelShuffle(scale)``.
         scale: Upsampling factor s.
+        start: How the operators start.
 
     Shape:
         - Input: that of ``conv``, whose output ``(N, C s^2, H, W)`` the network shuffled.
         - Output: ``(N, C, s H, s W)``.
     """
 
-    def __init__(self, conv: nn.Conv2d, scale: int) -> None:
+    def __init__(self, conv: nn.Conv2d, scale: int, start: Start = DEFAULT_START) -> None:
         super().__init__()
         num_feat = conv.out_channels // scale**2
         self.scale = scale
         self.conv = _similar_conv(conv, num_feat)
-        self.up = build_converse_upsampler(num_feat, scale)
+        self.up = build_converse_upsampler(num_feat, scale, start)
         self.load_state_dict(conv.state_dict(), strict=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -100,17 +154,18 @@ class UpsampledConv2d(nn.Conv2d):
     Args:
         conv: The convolution that follows the interpolation.
         scale: Factor of the interpolation.
+        start: How the operators start.
 
     Shape:
         - Input: ``(N, in_channels, scale * H, scale * W)``, constant in blocks of ``scale`` x ``scale``.
         - Output: that of the convolution.
     """
 
-    def __init__(self, conv: nn.Conv2d, scale: int) -> None:
+    def __init__(self, conv: nn.Conv2d, scale: int, start: Start = DEFAULT_START) -> None:
         super().__init__(conv.in_channels, conv.out_channels, **_geometry(conv))
         self.weight, self.bias = conv.weight, conv.bias
         self.scale = scale
-        self.up = build_converse_upsampler(conv.in_channels, scale)
+        self.up = build_converse_upsampler(conv.in_channels, scale, start)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Undo the nearest interpolation, upsample by the reverse convolution, convolve."""
@@ -120,14 +175,15 @@ class UpsampledConv2d(nn.Conv2d):
 class ConverseShuffle(nn.Module):
     r"""``PixelShuffle`` by reverse convolution: upsample every channel, then mix the ``scale ** 2`` of each output.
 
-    It starts as ``PixelShuffle``, up to rounding. A kernel whose taps lie within the block of their sample gives phase
-    j the gain :math:`1 + k_j (1 - \sum k) / (\sum k^2 + \lambda)`. With one tap at b = -a and the others at a, where
-    :math:`2 a^2 + a + \lambda = 0`, the gain is 2 at that phase and 0 elsewhere: zero insertion, times 2. The mixing
-    convolution starts with weights of 1/2. A scale that is not prime is made of prime steps.
+    It starts as ``PixelShuffle``, up to rounding, for every lam. A kernel whose taps lie within the block of their
+    sample gives phase j the gain :math:`1 + k_j (1 - \sum k) / (\sum k^2 + \lambda)`. With one tap at b = 1/2 and the
+    others at :math:`a = -1/2 - 2\lambda`, the gain is :math:`1 - b / a` at that phase and 0 elsewhere: zero insertion,
+    times the gain, by which the mixing convolution divides. A scale that is not prime is made of prime steps.
 
     Args:
         num_out_ch: Channels C of the output.
         scale: Upsampling factor s.
+        start: How the operators start; their kernels always do as above.
 
     Shape:
         - Input: ``(N, C s^2, H, W)``.
@@ -142,7 +198,7 @@ class ConverseShuffle(nn.Module):
         True
     """
 
-    def __init__(self, num_out_ch: int, scale: int) -> None:
+    def __init__(self, num_out_ch: int, scale: int, start: Start = DEFAULT_START) -> None:
         super().__init__()
         if scale < 2:
             raise ValueError(f'scale must be at least 2, got {scale}')
@@ -153,7 +209,7 @@ class ConverseShuffle(nn.Module):
         for step in self.steps:
             # The centre is tap 2 (s - 1) // 2 = s - 1, so that taps 0 to s - 1 cover the block.
             size, channels = 2 * (step - 1), num_out_ch * phases
-            up = Converse2D(channels, channels, size, scale=step, padding_mode=PADDING_MODE)
+            up = start.converse(channels, size, scale=step, mode=PADDING_MODE)
             phases //= step**2
             mix = nn.Conv2d(channels, num_out_ch * phases, 1, groups=num_out_ch * phases, bias=False)
             _start_as_zero_insertion(up, mix)
@@ -179,17 +235,20 @@ class ConverseShuffle(nn.Module):
 @torch.no_grad()
 def _start_as_zero_insertion(up: Converse2D, mix: nn.Conv2d) -> None:
     scale = up.scale
-    a = (-1 - (1 - 8 * up.lam.double()).sqrt()) / 4
-    up.weight.zero_()
-    up.weight[..., :scale, :scale] = a.to(up.weight.dtype)
+    # b (b - a) + a + lam = 0 makes the other gains 0. It has a solution for any b below 1; from 1/2 follow taps and a
+    # gain of ordinary size for every lam.
+    b, a = 0.5, -0.5 - 2 * up.lam.double()
     rows, columns = torch.meshgrid(torch.arange(scale), torch.arange(scale), indexing='ij')
     channel = torch.arange(up.in_channels)
     row, column = rows.flatten()[channel % scale**2], columns.flatten()[channel % scale**2]
-    up.weight[0, channel, scale - 1 - row, scale - 1 - column] *= -1
-    mix.weight.fill_(0.5)
+    up.weight.zero_()
+    up.weight[..., :scale, :scale] = a.to(up.weight.dtype)
+    up.weight[0, channel, scale - 1 - row, scale - 1 - column] = b
+    gain = 1 - b / a.flatten()
+    mix.weight.copy_((1 / gain).view(mix.out_channels, -1, 1, 1))
 
 
-def replace_transposed(conv: nn.ConvTranspose2d) -> nn.Module:
+def replace_transposed(conv: nn.ConvTranspose2d, start: Start = DEFAULT_START) -> nn.Module:
     """Make the replacement of a transposed convolution with stride s whose output is s times as large as its input.
 
     It is a reverse convolution of the same kernel size. Unless the original is depthwise, a 1x1 convolution mixes the
@@ -203,7 +262,7 @@ def replace_transposed(conv: nn.ConvTranspose2d) -> nn.Module:
     scale = conv.stride[0]
     mix_last = gives_image(conv.in_channels, conv.out_channels)
     num_feat = conv.in_channels if mix_last else conv.out_channels
-    up = Converse2D(num_feat, num_feat, _kernel_size(conv), scale=scale, padding_mode=PADDING_MODE)
+    up = start.converse(num_feat, _kernel_size(conv), scale=scale, mode=PADDING_MODE)
     parts: dict[str, nn.Module] = {'up': up}
     if not conv.groups == conv.in_channels == conv.out_channels:
         mix = nn.Conv2d(conv.in_channels, conv.out_channels, 1, groups=conv.groups, bias=conv.bias is not None)
@@ -216,14 +275,14 @@ def replace_transposed(conv: nn.ConvTranspose2d) -> nn.Module:
     return nn.Sequential(OrderedDict(parts))
 
 
-def replace_depthwise(conv: nn.Conv2d) -> nn.Module:
+def replace_depthwise(conv: nn.Conv2d, start: Start = DEFAULT_START) -> nn.Module:
     """Make the replacement of a depthwise convolution: a reverse convolution of its kernel size and padding mode.
 
     Shape:
         ``(N, C, H, W)`` -> ``(N, C, H, W)``.
     """
     mode = 'constant' if conv.padding_mode == 'zeros' else conv.padding_mode
-    part = Converse2D(conv.in_channels, conv.out_channels, _kernel_size(conv), padding_mode=mode)
+    part = start.converse(conv.in_channels, _kernel_size(conv), mode=mode)
     # Inside a Sequential its keys differ from those of the original, whose shapes in a checkpoint would not fit.
     return nn.Sequential(OrderedDict(converse=part))
 

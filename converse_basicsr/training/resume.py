@@ -12,6 +12,7 @@ from converse_basicsr.checkpoints.course import KEY, Course, Courses
 from converse_basicsr.errors import UserError
 from converse_basicsr.files.inside import same_file
 from converse_basicsr.messages import say, tell
+from converse_basicsr.models.learning_rates import require_same_groups
 from converse_basicsr.processes import distributed
 from converse_basicsr.training import optimizer_fit
 
@@ -111,6 +112,8 @@ def restore_model(model: Any, state: dict[str, Any], path: str) -> None:
         UserError: If it does not fit the model.
     """
     try:
+        for optimizer, saved in zip(model.optimizers, state['optimizers']):
+            require_same_groups(optimizer.param_groups, saved['param_groups'])
         model.resume_training(state)
         optimizer_fit.require_fit(model.optimizers)
         load_further = getattr(model, 'load_further_training_state', None)

@@ -195,7 +195,14 @@ _COLOUR = {'num_in_ch': 1, 'num_out_ch': 1}
 EFFECTS |= {
     'ConverseDnCNN-converse': [*_BLOCKS, {'num_in_ch': 2}, {'num_out_ch': 2}],
     'ConverseNet-converse': [*_BLOCKS, {'num_in_ch': 1}, {'num_out_ch': 1}, {'num_iter': 3}],
-    'ConverseSRResNet-converse': [*_BLOCKS, _COLOUR, {'upscale': 2}, {'upscale': 3}],
+    'ConverseSRResNet-converse': [
+        *_BLOCKS,
+        _COLOUR,
+        {'upscale': 2},
+        {'upscale': 3},
+        {'up_kernel_init': 'normal'},
+        {'up_lam_init': 0.1},
+    ],
     'ConverseUpSRResNet-converse': [*_CONVERSE, _COLOUR, {'upscale': 2}, {'upscale': 3}],
     'ConverseUSRNet-converse': [
         *_BLOCKS,
@@ -205,6 +212,7 @@ EFFECTS |= {
         {'blur_kernel_size': 5},
         {'num_kernel_feat': 2},
         {'num_hidden': 5},
+        {'data_lam_init': 0.1},
     ],
 }
 

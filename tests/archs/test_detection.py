@@ -12,7 +12,7 @@ from converse_basicsr.blocks import OPERATORS
 from converse_basicsr.register import REGISTERED, register
 
 # Arguments that a checkpoint replaces: where parameters start.
-STARTS = {'kernel_init', 'lam_init'}
+STARTS = {'data_lam_init', 'kernel_init', 'lam_init', 'up_kernel_init', 'up_lam_init'}
 CONVERSE = [
     ('ConverseDnCNN', {'num_in_ch': 3, 'num_out_ch': 2, 'num_feat': 6, 'num_block': 12, 'kernel_size': 4}),
     ('ConverseSRResNet', {'num_in_ch': 1, 'num_out_ch': 1, 'num_feat': 6, 'num_block': 3, 'kernel_size': 3}),

@@ -176,3 +176,29 @@ def test_weights_for_fine_tuning_another_shape_are_not_noted(
     option_file.options['path'].update(pretrain_network_g=str(tmp_path / 'net.pth'), strict_load_g=False)
     check.require_runnable(option_file, is_train=True)
     assert 'note' not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ('first', 'second', 'differing'),
+    [
+        ({'type': 'ConverseUSRNet', 'data_lam_init': 0.1}, {'type': 'ConverseUSRNet', 'lam_init': 0.2}, {}),
+        ({'type': 'ConverseSRResNet', 'up_lam_init': 0.1}, {'type': 'ConverseSRResNet'}, {}),
+        ({'type': 'EDSR', 'converse': {'kernel_init': 'normal'}}, {'type': 'EDSR', 'converse': {'lam_init': None}}, {}),
+        (
+            {'type': 'EDSR', 'converse': {'conv3x3': True, 'lam_init': 0.2}},
+            {'type': 'EDSR', 'converse': {}},
+            {'converse'},
+        ),
+        ({'type': 'EDSR', 'converse': {'lam_init': 0.2}}, {'type': 'EDSR'}, {'converse'}),
+    ],
+)
+def test_where_parameters_start_is_no_difference_of_networks(
+    first: dict[str, Any], second: dict[str, Any], differing: set[str]
+) -> None:
+    import converse_basicsr
+    from converse_basicsr.options.check.network_difference import differing_arguments
+
+    converse_basicsr.register()
+    before = copy.deepcopy((first, second))
+    assert differing_arguments(first, second).keys() == set(differing)
+    assert (first, second) == before

@@ -10,6 +10,7 @@ from tiny_run import only_log
 
 import converse_basicsr
 from converse_basicsr.checkpoints.files import VERSION_KEY
+from converse_basicsr.ops import Converse2D
 
 EDSR = {'type': 'EDSR', 'num_in_ch': 3, 'num_out_ch': 3, 'num_feat': 8, 'num_block': 1, 'upscale': 4}
 NETWORKS = {
@@ -97,10 +98,19 @@ def test_weights_of_the_original_fit_but_for_the_exchanged_parts(
 @pytest.mark.parametrize(
     ('converse', 'message'),
     [
-        ({'upsampling': True}, "must be a section of ['conv3x3', 'depthwise', 'input_shape', 'upsample'], got"),
+        (
+            {'upsampling': True},
+            "must be a section of ['conv3x3', 'depthwise', 'input_shape', 'kernel_init', 'lam_init', 'upsample'], got",
+        ),
         (True, 'must be a section of'),
         ({'upsample': False, 'depthwise': True}, 'EDSR has no depthwise convolution'),
         ({'upsample': 'yes'}, "upsample must be true or false, got 'yes'"),
+        ({'kernel_init': 'ones'}, "kernel_init must be one of ['normal', 'softmax', "),
+        ({'kernel_init': ['softmax']}, 'kernel_init must be one of'),
+        ({'lam_init': 0}, 'lam_init must be between eps (1e-05) and 1 + eps, got 0'),
+        ({'lam_init': '0.1'}, "got '0.1'"),
+        ({'lam_init': True}, 'got True'),
+        ({'lam_init': 5e-4}, 'lam_init must be between eps (0.001) and 1 + eps, got 0.0005'),
         ({'input_shape': [1, 4, 8, 8]}, 'does not on the shapes [(1, 4, 8, 8)]'),
     ],
 )
@@ -110,6 +120,24 @@ def test_mistakes_are_told(converse: Any, message: str) -> None:
     with pytest.raises(UserError, match='converse, in the options of EDSR') as error:
         build({**EDSR, 'converse': converse})
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ('converse', 'kernel_init', 'lam'),
+    [
+        ({}, 'softmax', 0.1),
+        ({'kernel_init': None}, 'softmax', 0.1),
+        ({'lam_init': None}, 'softmax', 0.1),
+        ({'kernel_init': 'normal', 'lam_init': 0.5, 'conv3x3': True}, 'normal', 0.5),
+    ],
+)
+def test_the_start_is_part_of_the_key(converse: dict[str, Any], kernel_init: str, lam: float) -> None:
+    net = build({**EDSR, 'converse': {'conv3x3': False, **converse}})
+    operators = [module for module in net.modules() if isinstance(module, Converse2D)]
+    assert len(operators) == (3 if converse.get('conv3x3') else 2)
+    for operator in operators:
+        assert operator.kernel_init == kernel_init
+        torch.testing.assert_close(operator.lam, torch.full_like(operator.lam, lam), rtol=1e-3, atol=0)
 
 
 def test_without_the_key_nothing_changes() -> None:

@@ -1,5 +1,7 @@
 """The parts that take the place of upsampling steps, against those steps."""
 
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -7,9 +9,11 @@ from devices import assert_identical
 from torch import nn
 
 from converse_basicsr.ops import Converse2D
+from converse_basicsr.ops.start import RECOMMENDED_LAM_INIT
 from converse_basicsr.surgery.parts import (
     ConverseShuffle,
     ConvThenConverse,
+    Start,
     UpsampledConv2d,
     build_converse_upsampler,
     prime_steps,
@@ -23,29 +27,113 @@ def _seed() -> None:
     torch.manual_seed(0)
 
 
+# lam of the paper's networks, the recommended one, and the ends of the range
+LAMS = [None, 0.002, 0.1, 0.2, 0.9]
+
+
 @pytest.mark.parametrize(('scale', 'steps'), [(1, []), (2, [2]), (3, [3]), (4, [2, 2]), (6, [2, 3]), (8, [2, 2, 2])])
 def test_prime_steps(scale: int, steps: list[int]) -> None:
     assert prime_steps(scale) == steps
 
 
+@pytest.mark.parametrize('lam', LAMS)
 @pytest.mark.parametrize('scale', [2, 4])
-def test_upsampling_starts_as_nearest(scale: int) -> None:
+def test_upsampling_starts_as_nearest(scale: int, lam: float | None) -> None:
     x = torch.randn(2, 5, 6, 7)
-    up = build_converse_upsampler(5, scale)
+    up = build_converse_upsampler(5, scale, Start(lam_init=lam))
     torch.testing.assert_close(up(x), F.interpolate(x, scale_factor=scale, mode='nearest'))
 
 
-def test_upsampling_by_3_keeps_flat_maps() -> None:
-    torch.testing.assert_close(build_converse_upsampler(5, 3)(torch.ones(1, 5, 6, 7)), torch.ones(1, 5, 18, 21))
+@pytest.mark.parametrize('lam', LAMS)
+def test_upsampling_by_3_keeps_flat_maps(lam: float | None) -> None:
+    up = build_converse_upsampler(5, 3, Start(lam_init=lam))
+    torch.testing.assert_close(up(torch.ones(1, 5, 6, 7)), torch.ones(1, 5, 18, 21))
+
+
+def test_upsampling_by_3_starts_the_nearer_to_nearest_the_larger_lam_is() -> None:
+    x = torch.randn(1, 5, 6, 7)
+    away = []
+    for lam in (0.002, 0.1, 0.9):
+        torch.manual_seed(0)
+        y = build_converse_upsampler(5, 3, Start(lam_init=lam))(x)
+        away.append((y - F.interpolate(x, scale_factor=3, mode='nearest')).square().mean().item())
+    assert away == sorted(away, reverse=True)
 
 
 @pytest.mark.parametrize('scale', [2, 3, 4, 6])
 @pytest.mark.parametrize('dtype', [torch.float32, torch.float64])
-def test_shuffle_starts_as_pixel_shuffle(scale: int, dtype: torch.dtype) -> None:
+@pytest.mark.parametrize('lam', LAMS)
+def test_shuffle_starts_as_pixel_shuffle(scale: int, dtype: torch.dtype, lam: float | None) -> None:
     x = torch.randn(2, 3 * scale**2, 5, 4, dtype=dtype)
-    part = ConverseShuffle(3, scale).to(dtype)
+    part = ConverseShuffle(3, scale, Start(lam_init=lam)).to(dtype)
     # lam is a float32 number at the start, in either dtype.
     torch.testing.assert_close(part(x), nn.PixelShuffle(scale)(x), atol=2e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize('lam', LAMS)
+def test_kernels_and_mixing_of_the_shuffle_are_of_ordinary_size(lam: float | None) -> None:
+    part = ConverseShuffle(3, 3, Start(lam_init=lam))
+    taps = part.up[0].weight[..., :3, :3].abs()
+    assert 0.4 < taps.min() <= taps.max() < 2.5
+    assert 0.4 < part.mix[0].weight.min() <= part.mix[0].weight.max() < 1
+
+
+def test_parts_start_with_the_recommended_lam_and_softmax_kernels() -> None:
+    conv = nn.Conv2d(4, 24, 3, padding=1)
+    parts = [
+        build_converse_upsampler(4, 2),
+        ConvThenConverse(conv, 2),
+        UpsampledConv2d(nn.Conv2d(4, 4, 3), 2),
+        ConverseShuffle(3, 2),
+        replace_transposed(nn.ConvTranspose2d(6, 4, 4, 2, 1)),
+        replace_depthwise(nn.Conv2d(6, 6, 3, padding=1, groups=6)),
+    ]
+    for operator in (module for part in parts for module in part.modules() if isinstance(module, Converse2D)):
+        torch.testing.assert_close(operator.lam, torch.full_like(operator.lam, RECOMMENDED_LAM_INIT))
+        assert operator.kernel_init == 'softmax'
+
+
+def test_a_start_reaches_every_part() -> None:
+    start = Start('normal', 0.3)
+    parts = [
+        build_converse_upsampler(4, 6, start),
+        ConvThenConverse(nn.Conv2d(4, 24, 3, padding=1), 2, start),
+        UpsampledConv2d(nn.Conv2d(4, 4, 3), 2, start),
+        replace_transposed(nn.ConvTranspose2d(6, 4, 4, 2, 1), start),
+        replace_depthwise(nn.Conv2d(6, 6, 3, padding=1, groups=6), start),
+    ]
+    operators = [module for part in parts for module in part.modules() if isinstance(module, Converse2D)]
+    assert len(operators) == 6
+    assert {(one.kernel_init, one.lam_init) for one in operators} == {('normal', 0.3)}
+
+
+def test_a_shuffle_of_an_earlier_version_is_restored() -> None:
+    """It had lam of a zero logit, taps of one size and a gain of 2."""
+    part = ConverseShuffle(3, 2)
+    assert {key: tuple(value.shape) for key, value in part.state_dict().items()} == {
+        'up.0.weight': (1, 12, 2, 2),
+        'up.0.bias': (1, 12, 1, 1),
+        'mix.0.weight': (3, 4, 1, 1),
+    }
+    a = (-1 - (1 - 8 * Converse2D(1, 1, 1).lam.item()) ** 0.5) / 4
+    kernels = torch.full((12, 4), a)
+    kernels[torch.arange(12), 3 - torch.arange(12) % 4] *= -1
+    earlier = {
+        'up.0.weight': kernels.view(1, 12, 2, 2),
+        'up.0.bias': torch.zeros(1, 12, 1, 1),
+        'mix.0.weight': torch.full((3, 4, 1, 1), 0.5),
+    }
+    part.load_state_dict(earlier, strict=True)
+    x = torch.randn(1, 12, 5, 4)
+    torch.testing.assert_close(part(x), nn.PixelShuffle(2)(x), atol=2e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    'start', [{'kernel_init': 'ones'}, {'kernel_init': None}, {'lam_init': 0}, {'lam_init': '0.1'}, {'lam_init': 1.1}]
+)
+def test_what_is_no_start_is_refused(start: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r'_init must be .*, got '):
+        Start(**start)
 
 
 def test_shuffle_refuses_scale_1() -> None:

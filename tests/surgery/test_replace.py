@@ -140,6 +140,21 @@ def test_all_other_parameters_keep_their_names(name: str) -> None:
         torch.testing.assert_close(other.eval()(image(name)), new.eval()(image(name)))
 
 
+@every_network
+def test_a_checkpoint_decides_whatever_the_start(name: str) -> None:
+    """Networks of earlier versions started with lam of a zero logit; their files load and restore as they did."""
+    net = build(name).eval()
+    earlier = replace(net, lam_init=1.1234e-3)
+    new = replace(net)
+    assert {key: value.shape for key, value in new.state_dict().items()} == {
+        key: value.shape for key, value in earlier.state_dict().items()
+    }
+    assert any(not torch.equal(value, new.state_dict()[key]) for key, value in earlier.state_dict().items())
+    new.load_state_dict(earlier.state_dict(), strict=True)
+    with torch.no_grad():
+        assert_identical(new(image(name)), earlier(image(name)))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize('name', ['EDSR x3', 'MSRResNet x4', 'RRDBNet x4', 'SRVGGNetCompact x4'])
 def test_it_compiles_to_one_graph(name: str) -> None:
@@ -221,6 +236,20 @@ def test_residual_blocks_become_converse_blocks(name: str) -> None:
         torch.testing.assert_close(new(image(name)), net(image(name)))
 
 
+@pytest.mark.parametrize(('lam_init', 'of_blocks', 'of_others'), [(None, None, 0.1), (0.3, 0.3, 0.3)])
+def test_the_start_reaches_blocks_and_depthwise_convolutions(
+    lam_init: float | None, of_blocks: float | None, of_others: float
+) -> None:
+    start = {'lam_init': lam_init, 'kernel_init': 'normal'}
+    for net, expected in (
+        (replace(build('EDSR x2'), upsample=False, conv3x3=True, **start), of_blocks),
+        (replace(Everything(), depthwise=True, **start), of_others),
+    ):
+        operators = [module for module in net.modules() if isinstance(module, Converse2D)]
+        assert operators
+        assert {(one.kernel_init, one.lam_init) for one in operators} == {('normal', expected)}
+
+
 def test_a_chain_of_two_convolutions_is_no_residual_block() -> None:
     chain = nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), nn.ReLU(), nn.Conv2d(3, 3, 3, padding=1))
     with pytest.raises(ValueError, match='Sequential has no residual block of two 3x3 convolutions'):
@@ -269,6 +298,8 @@ class Picky(nn.Module):
         (Picky(), {'input_shape': (1, 5, 8, 8)}, r'does not on the shapes \[\(1, 5, 8, 8\)\]'),
         (Picky(), {'upsample': False}, 'one of upsample, depthwise, conv3x3 must be true'),
         (Picky(), {'upsample': 'yes'}, "upsample must be true or false, got 'yes'"),
+        (Picky(), {'lam_init': 2}, r'lam_init must be between eps \(1e-05\) and 1 \+ eps, got 2'),
+        (Picky(), {'kernel_init': 'x'}, "kernel_init must be one of .*, got 'x'"),
     ],
 )
 def test_refusals(net: nn.Module, options: dict[str, Any], message: str) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from tiny_run import only_log
 
 Run = Callable[..., int]
 
@@ -97,3 +98,53 @@ def test_what_is_odd_in_a_state_besides_does_no_harm(
     change_state(change)
     assert basicsr('train', trained) == 0
     assert Path('experiments/second/training_states/4.state').exists()
+
+
+FACTORS = 'a `resume_state` of a run with other factors of the learning rate (`lam_lr_mult`, `kernel_lr_mult`)'
+
+
+@pytest.mark.promise(FACTORS)
+@pytest.mark.parametrize(
+    ('before', 'now', 'words'),
+    [
+        ({}, {'lam_lr_mult': 10}, 'with neither of its factors in train:optim_g, this run has lam_lr_mult'),
+        ({'lam_lr_mult': 10}, {}, 'with lam_lr_mult in train:optim_g, this run has neither of its factors'),
+        ({'lam_lr_mult': 10}, {'kernel_lr_mult': 10}, 'with lam_lr_mult in train:optim_g, this run has kernel_lr_mult'),
+    ],
+)
+def test_a_state_with_other_factors_of_the_learning_rate(
+    basicsr: Run,
+    run_options: dict[str, Any],
+    capsys: pytest.CaptureFixture[str],
+    before: dict[str, Any],
+    now: dict[str, Any],
+    words: str,
+) -> None:
+    run_options['train']['total_iter'] = 2
+    run_options['model_type'] = 'RestorationModel'
+    run_options['train']['optim_g'] = {'type': 'Adam', 'lr': 1e-3, **before}
+    assert basicsr('train', run_options) == 0
+    run_options['name'] = 'second'
+    run_options['train']['total_iter'] = 4
+    run_options['train']['optim_g'] = {'type': 'Adam', 'lr': 1e-3, **now}
+    run_options['path']['resume_state'] = 'experiments/tiny/training_states/2.state'
+    line = refused(basicsr, run_options, capsys)
+    assert words in line
+
+
+@pytest.mark.promise('options that were changed before a run goes on')
+def test_a_run_with_factors_goes_on_and_keeps_their_values(basicsr: Run, run_options: dict[str, Any]) -> None:
+    run_options['model_type'] = 'RestorationModel'
+    run_options['train']['optim_g'] = {'type': 'Adam', 'lr': 1e-3, 'lam_lr_mult': 10}
+    run_options['train']['scheduler']['milestones'] = [1]
+    assert basicsr('train', run_options) == 0
+    whole = torch.load('experiments/tiny/models/net_g_4.pth')['params']
+    for file in Path('experiments/tiny').rglob('*_4.*'):
+        file.unlink()
+    Path('experiments/tiny/training_states/4.state').unlink()
+    run_options['train']['optim_g']['lam_lr_mult'] = 20
+    assert basicsr('train', run_options, '--auto_resume') == 0
+    resumed = torch.load('experiments/tiny/models/net_g_4.pth')['params']
+    assert all(torch.equal(resumed[key], value) for key, value in whole.items())
+    log = only_log()
+    assert 'train:optim_g:lam_lr_mult is 20 now, but the state decides (before: 10)' in log

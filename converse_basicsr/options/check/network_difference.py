@@ -10,8 +10,8 @@ from converse_basicsr.values import same
 ABSENT = object()
 """Stands for the value of an argument that one of the sections does not have, and for which there is no default."""
 
-_STARTS = ('kernel_init', 'lam_init')
-"""Arguments that initialise parameters, which weights replace."""
+_STARTS = ('data_lam_init', 'kernel_init', 'lam_init', 'up_kernel_init', 'up_lam_init')
+"""Arguments, of networks and of the key ``converse``, that initialise parameters, which weights replace."""
 
 
 def differing_arguments(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
@@ -36,6 +36,8 @@ def differing_arguments(first: Mapping[str, Any], second: Mapping[str, Any]) -> 
         {**defaults, **{k: v for k, v in one.items() if (k, v) != ('converse', None)}} for one in (first, second)
     ]
     for arguments in completed:
+        if isinstance(arguments.get('converse'), Mapping):
+            arguments['converse'] = {k: v for k, v in arguments['converse'].items() if k not in _STARTS}
         if arguments.get('padding') is None and isinstance(arguments.get('kernel_size'), int):
             arguments['padding'] = arguments['kernel_size'] - 1  # what our networks make of it
     values = {

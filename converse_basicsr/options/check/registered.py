@@ -8,7 +8,7 @@ from typing import Any
 
 from converse_basicsr.options.check.problem import Problem
 from converse_basicsr.options.file import did_you_mean
-from converse_basicsr.options.keys import ARGUMENTS, PROVIDERS, Key
+from converse_basicsr.options.keys import ARGUMENTS, OPTIMIZER_OF_MODELS, PROVIDERS, Key
 from converse_basicsr.values import ANYTHING, BOOLEAN, Schema, choice, either, integer, number, optional
 from converse_basicsr.values import problem as value_problem
 
@@ -88,12 +88,17 @@ def argument_problems(
             yield problem
         return
     known, is_all = arguments(kind, target)
+    if kind == 'optimizer':
+        known |= optimizer_keys(options.get('model_type'))
     for key, value in section.items():
         if key == 'type' or key in ignored:
             continue
         if key in known:
             if text := value_problem(value, known[key].schema):
                 yield Problem((*keys, key), text)
+        elif kind == 'optimizer' and key in OPTIMIZER_OF_MODELS:
+            readers = ', '.join(model for model in names('model') if key in optimizer_keys(model))
+            yield Problem((*keys, key), f'is read by model_type {readers} only; remove it or change model_type')
         elif is_all:
             yield Problem((*keys, key), f'{name} takes no such argument{did_you_mean(key, list(known))}')
     for key, definition in known.items():
@@ -123,6 +128,13 @@ def find_callable(options: Mapping[str, Any], kind: str, name: str) -> Callable[
     }
     own = getattr(model, 'setup_schedulers', None) not in (None, BaseModel.setup_schedulers)
     return schedulers.get(name) or (getattr(optim.lr_scheduler, name, None) if own and name[:1].isupper() else None)
+
+
+def optimizer_keys(model_type: Any) -> dict[str, Key]:
+    """Return what a model takes in the section of an optimizer beside the optimizer's own arguments."""
+    make = getattr(find('model', model_type), 'get_optimizer', None)
+    taken = inspect.signature(make).parameters if make else ()
+    return {name: key for name, key in OPTIMIZER_OF_MODELS.items() if name in taken}
 
 
 def arguments(kind: str, target: Callable[..., Any]) -> tuple[dict[str, Key], bool]:

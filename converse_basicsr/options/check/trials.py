@@ -6,6 +6,8 @@ Those of other plugins may load weights or the like; they are left to ``basicsr 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from converse_basicsr.models.learning_rates import ROLES, WITHOUT_EFFECT
+from converse_basicsr.ops.roles import parameters_of
 from converse_basicsr.options.check import registered
 from converse_basicsr.options.check.attempt import device_of, generators_kept, one_line, quiet
 from converse_basicsr.options.check.perceptual import perceptual_problem
@@ -52,6 +54,10 @@ def _optimizer_problems(options: Mapping[str, Any], key: str, network: 'nn.Modul
     train = options['train']
     arguments = dict(train[key])
     name = arguments.pop('type')
+    for factor, role in ROLES.items():
+        is_asked = arguments.pop(factor, 1) != 1 and factor in registered.optimizer_keys(options.get('model_type'))
+        if is_asked and network and not any(value.requires_grad for value in parameters_of(network, role)):
+            yield Problem(('train', key, factor), WITHOUT_EFFECT)
     target: Any = registered.find_callable(options, 'optimizer', name)
     dimensions = {value.ndim for value in network.parameters() if value.requires_grad} if network else {1, 4}
     if not dimensions:

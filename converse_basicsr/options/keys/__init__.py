@@ -6,7 +6,7 @@ are not here: they are read from the signatures of what is registered.
 """
 
 from converse_basicsr.options.keys.definition import Key, Keys
-from converse_basicsr.options.keys.of_arguments import ARGUMENTS
+from converse_basicsr.options.keys.of_arguments import ARGUMENTS, OPTIMIZER_OF_MODELS
 from converse_basicsr.options.keys.of_datasets import DATASET, DATASETS, IO_BACKEND
 from converse_basicsr.options.keys.of_models import MODELS, ModelKeys
 from converse_basicsr.options.keys.of_sections import (
@@ -33,6 +33,7 @@ __all__ = [
     'MODELS',
     'NETWORK',
     'NETWORK_PATH',
+    'OPTIMIZER_OF_MODELS',
     'PATH',
     'PROVIDERS',
     'RENAMED',

@@ -2,8 +2,15 @@
 
 from collections.abc import Mapping
 
+from converse_basicsr.models.training_options import FACTOR
 from converse_basicsr.options.keys.definition import Key, Keys
 from converse_basicsr.values import BOOLEAN, choice, count, integer, list_of, number
+
+OPTIMIZER_OF_MODELS: Keys = {
+    'kernel_lr_mult': Key('factor of the learning rate for the kernels of reverse convolutions', FACTOR, '1'),
+    'lam_lr_mult': Key('factor of the learning rate for the logits of their lam', FACTOR, '1'),
+}
+"""What the ``get_optimizer`` of some models takes beside the arguments of the optimizer."""
 
 ARGUMENTS: Mapping[str, Keys] = {
     'optimizer': {
@@ -11,6 +18,7 @@ ARGUMENTS: Mapping[str, Keys] = {
         'betas': Key('decay of the two moving averages', list_of(number(0, below=1), 2), '[0.9, 0.999]'),
         'weight_decay': Key('strength of the weight decay', number(0), '0'),
         'eps': Key('added to the denominator', number(0), '1e-8'),
+        **OPTIMIZER_OF_MODELS,
     },
     'scheduler': {
         'milestones': Key('iterations at which the learning rate falls', list_of(count(0)), needed='always'),
