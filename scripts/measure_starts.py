@@ -39,14 +39,15 @@ CHANNELS = 256
 KERNEL_SIZE = 5
 GRID = 40
 
-# Name -> file of options/small, label of its run there, of its twin's, and the recommended start
+# Name -> file of options/small, label of its run there, of its twin's, and what the recommended start adds
 NETWORKS = {
     'Converse-DnCNN': ('denoise', 'Converse-DnCNN', 'Conv-DnCNN', {}),
     'Converse-SRResNet': ('srresnet_x4', 'Converse-SRResNet', 'Conv-SRResNet', {'up_kernel_init': 'unit_normal'}),
     'ConverseNet': ('deblur', 'ConverseNet (blind)', 'ConvNet (blind)', {}),
-    'Converse-USRNet': ('deblur', 'Converse-USRNet', 'Conv-USRNet', {}),
+    'Converse-USRNet': ('deblur', 'Converse-USRNet', 'Conv-USRNet', {'data_lam_init': RECOMMENDED_LAM_INIT}),
 }
-STARTS = {"the paper's start": None, 'recommended start': RECOMMENDED_LAM_INIT}
+RECOMMENDED = {'kernel_init': 'gabor', 'lam_init': RECOMMENDED_LAM_INIT}
+PAPERS, OURS = "the paper's start", 'recommended start'
 WEIGHTS = {
     'Converse-DnCNN': 'converse_dncnn.pth',
     'Converse-SRResNet': 'converse_srresnet.pth',
@@ -93,16 +94,16 @@ def laws() -> Iterator[tuple[Any, ...]]:
             yield name, f'{value:.3g}', *(f'{figure.median():.4g}' for figure in figures)
 
 
-def run_of(network: str, *, twin: bool = False, lam_init: float | None = None) -> Run:
-    """The first seed's run of a network of options/small with a start."""
+def run_of(network: str, start: str | None) -> Run:
+    """The first seed's run of a network of options/small with a start, or of its twin."""
     file, label, twin_label, further = NETWORKS[network]
     comparison = read_comparison(str(ROOT / 'options' / 'small' / f'{file}.yml'))
-    run = next(run for run in comparison.runs if run.label == (twin_label if twin else label))
+    run = next(run for run in comparison.runs if run.label == (label if start else twin_label))
     section = run.option_file.options['network_g']
-    for name in ('lam_init', *further):
+    for name in (*RECOMMENDED, *further):
         section.pop(name, None)
-    if lam_init is not None:
-        section.update(lam_init=lam_init, **further)
+    if start == OURS:
+        section.update(RECOMMENDED, **further)
     return run
 
 
@@ -110,17 +111,19 @@ def stages(network: str, model_zoo: Path | None) -> Iterator[tuple[str, nn.Modul
     """The networks to measure: as they start, during training, as released."""
     from basicsr.archs import build_network
 
-    for start, lam_init in STARTS.items():
-        run = run_of(network, lam_init=lam_init)
+    for start in (PAPERS, OURS):
+        run = run_of(network, start)
         torch.manual_seed(run.seed)
         yield start, build_network(dict(run.option_file.options['network_g']))
-    folder = Path('experiments', run.name)
-    if folder.is_dir():
-        trained = read_option_file(str(folder / f'{run.name}.yml'), []).options['network_g'].get('lam_init')
-        start = next(name for name, lam_init in STARTS.items() if lam_init == trained)
-        paths = {int(path.stem.split('_')[-1]): path for path in (folder / 'models').glob('net_g_[0-9]*.pth')}
-        for iteration, path in sorted(paths.items()):
-            yield f'{start}, {iteration:,} iterations', load(path).net
+        folder = Path('experiments', run.name)
+        kept = folder / f'{run.name}.yml'
+        if (
+            kept.is_file()
+            and read_option_file(str(kept), []).options['network_g'] == run.option_file.options['network_g']
+        ):
+            paths = {int(path.stem.split('_')[-1]): path for path in (folder / 'models').glob('net_g_[0-9]*.pth')}
+            for iteration, path in sorted(paths.items()):
+                yield f'{start}, {iteration:,} iterations', load(path).net
     if model_zoo is not None and (model_zoo / WEIGHTS[network]).is_file():
         yield 'released', load(model_zoo / WEIGHTS[network]).net
 
@@ -139,9 +142,9 @@ def layers(network: str, stage: str, net: nn.Module) -> Iterator[tuple[Any, ...]
 
 def gradients(network: str) -> Iterator[tuple[Any, ...]]:
     """RMS of the first batch's gradients, for each operator of the network and of its twin."""
-    twin = first_gradients(run_of(network, twin=True))
-    for start, lam_init in STARTS.items():
-        for layer, (kernel, logit) in first_gradients(run_of(network, lam_init=lam_init)).items():
+    twin = first_gradients(run_of(network, None))
+    for start in (PAPERS, OURS):
+        for layer, (kernel, logit) in first_gradients(run_of(network, start)).items():
             twin_kernel, twin_bias = twin[layer]
             yield network, start, layer, *(f'{figure:.3g}' for figure in (kernel, twin_kernel, logit, twin_bias))
 
@@ -243,9 +246,16 @@ def gradient_table() -> str:
     for network, start in dict.fromkeys((row[0], row[1]) for row in rows):
         own = [[float(value) for value in row[3:]] for row in rows if row[:2] == [network, start]]
         kernel, twin, logit, bias = (statistics.median(column) for column in zip(*own))
-        ratios = [row[0] / row[1] for row in own]
+        ratios = [row[0] / row[1] for row in own if row[1]]
         table.append(
-            [network, start, *(f'{one:.1e}' for one in (kernel, twin)), _range(ratios), f'{logit:.1e}', f'{bias:.1e}']
+            [
+                network,
+                start,
+                *(f'{one:.1e}' for one in (kernel, twin)),
+                _range(ratios) if ratios else '',
+                f'{logit:.1e}',
+                f'{bias:.1e}',
+            ]
         )
     head = ('network', 'start', 'kernel', "twin's kernel", 'ratio', 'logit of lam', "twin's bias")
     return markdown_table(head, table)

@@ -27,7 +27,7 @@ from converse_basicsr.blocks import DepthwiseConv2d, DepthwiseConvTranspose2d
 from converse_basicsr.compare.curves import read_curves
 from converse_basicsr.evaluation.tables import csv_text, read_rows
 from converse_basicsr.files import atomic
-from converse_basicsr.ops.start import initial_logit, softmax, unit_normal
+from converse_basicsr.ops.start import gabor, initial_logit, softmax, unit_normal
 from converse_basicsr.options.file import OptionFile, read_option_file
 
 TABLE = Path(__file__).resolve().parents[1] / 'docs' / 'training' / 'search.csv'
@@ -86,16 +86,6 @@ def orthogonal(kernels: torch.Tensor) -> torch.Tensor:
     return torch.cat(bases)[: kernels.shape[1]].view_as(kernels)
 
 
-def gabor(kernels: torch.Tensor) -> torch.Tensor:
-    """Gabor filters of unit norm with random orientations, frequencies and phases."""
-    shape = (kernels.shape[1], 1, 1)
-    angle, frequency, phase = (torch.empty(shape).uniform_(0, top) for top in (math.pi, math.pi, 2 * math.pi))
-    rows, columns = ((torch.arange(n) - n // 2).float() for n in kernels.shape[-2:])
-    y, x = torch.meshgrid(rows, columns, indexing='ij')
-    wave = torch.cos(frequency * (x * angle.cos() + y * angle.sin()) + phase)
-    return _unit((wave * torch.exp(-(x.square() + y.square()) / 4.5)).unsqueeze(0))
-
-
 def zero_insertion(kernels: torch.Tensor) -> torch.Tensor:
     """Kernels of an upsampler, at lam 1.1e-3, that put each sample at one random place of its block of zeros."""
     a = -(1 + math.sqrt(1 - 8 * 1.1e-3)) / 4
@@ -142,7 +132,7 @@ class Candidate:
     train: dict[str, Any] = field(default_factory=dict)
 
 
-_softmax = functools.partial(Candidate, lam=0.1)
+_at_0_1 = functools.partial(Candidate, lam=0.1)
 CANDIDATES = {
     'conv': Candidate('depthwise twin', network={'operator': 'conv'}),
     'convtranspose': Candidate('transposed twin', network={'operator': 'convtranspose'}),
@@ -152,74 +142,100 @@ CANDIDATES = {
     'paper': Candidate("the paper's: softmax kernels, lam 1.3e-4"),
     'lam_0.01': Candidate('softmax, lam 0.01', lam=0.01),
     'lam_0.03': Candidate('softmax, lam 0.03', lam=0.03),
-    'lam_0.1': _softmax('softmax, lam 0.1'),
+    'lam_0.1': _at_0_1('softmax, lam 0.1'),
     'lam_0.3': Candidate('softmax, lam 0.3', lam=0.3),
     'lam_between_0.01_1': Candidate('softmax, lam log-uniform in [0.01, 0.9]', lam_between=(0.01, 0.9)),
     'lam_depth_0.3_0.03': Candidate('softmax, lam from 0.3 (first block) to 0.03 (last)', lam_from_to=(0.3, 0.03)),
     'lam_depth_0.03_0.3': Candidate('softmax, lam from 0.03 (first block) to 0.3 (last)', lam_from_to=(0.03, 0.3)),
-    'lam_0.1_lam_lr_10': _softmax("softmax, lam 0.1, lam's logit at 10 times the rate", lam_lr=10),
-    'lam_0.1_lam_lr_30': _softmax("softmax, lam 0.1, lam's logit at 30 times the rate", lam_lr=30),
+    'lam_0.1_lam_lr_10': _at_0_1("softmax, lam 0.1, lam's logit at 10 times the rate", lam_lr=10),
+    'lam_0.1_lam_lr_30': _at_0_1("softmax, lam 0.1, lam's logit at 30 times the rate", lam_lr=30),
     'lam_0.2_lam_lr_10': Candidate("softmax, lam 0.2, lam's logit at 10 times the rate", lam=0.2, lam_lr=10),
     'lam_0.05_lam_lr_10': Candidate("softmax, lam 0.05, lam's logit at 10 times the rate", lam=0.05, lam_lr=10),
-    'lam_0.1_kernel_lr_0.3': _softmax('softmax, lam 0.1, kernels at 0.3 times the rate', kernel_lr=0.3),
-    'lam_0.1_kernel_lr_3': _softmax('softmax, lam 0.1, kernels at 3 times the rate', kernel_lr=3),
-    'lam_0.1_lam_lr_10_kernel_lr_2': _softmax(
+    'lam_0.1_kernel_lr_0.3': _at_0_1('softmax, lam 0.1, kernels at 0.3 times the rate', kernel_lr=0.3),
+    'lam_0.1_kernel_lr_3': _at_0_1('softmax, lam 0.1, kernels at 3 times the rate', kernel_lr=3),
+    'lam_0.1_lam_lr_10_kernel_lr_2': _at_0_1(
         "softmax, lam 0.1, lam's logit at 10 times the rate, kernels at twice the rate", lam_lr=10, kernel_lr=2
     ),
-    'lam_0.1_beta2_0.999': _softmax('softmax, lam 0.1, beta2 0.999', train={'optim_g': {'betas': [0.9, 0.999]}}),
-    'lam_0.1_clip_0.1': _softmax('softmax, lam 0.1, gradients clipped to norm 0.1', train={'grad_clip': 0.1}),
-    'lam_0.1_warmup_300': _softmax('softmax, lam 0.1, warm-up of 300 iterations', train={'warmup_iter': 300}),
-    'lam_0.1_lam_lr_10_beta2_0.999': _softmax(
+    'lam_0.1_beta2_0.999': _at_0_1('softmax, lam 0.1, beta2 0.999', train={'optim_g': {'betas': [0.9, 0.999]}}),
+    'lam_0.1_clip_0.1': _at_0_1('softmax, lam 0.1, gradients clipped to norm 0.1', train={'grad_clip': 0.1}),
+    'lam_0.1_warmup_300': _at_0_1('softmax, lam 0.1, warm-up of 300 iterations', train={'warmup_iter': 300}),
+    'lam_0.1_lam_lr_10_beta2_0.999': _at_0_1(
         "softmax, lam 0.1, lam's logit at 10 times the rate, beta2 0.999",
         lam_lr=10,
         train={'optim_g': {'betas': [0.9, 0.999]}},
     ),
-    'lam_0.1_lam_lr_10_clip_0.1': _softmax(
+    'lam_0.1_lam_lr_10_clip_0.1': _at_0_1(
         "softmax, lam 0.1, lam's logit at 10 times the rate, gradients clipped to norm 0.1",
         lam_lr=10,
         train={'grad_clip': 0.1},
     ),
-    'lam_0.1_lam_lr_10_kernel_lr_0.5': _softmax(
+    'lam_0.1_lam_lr_10_kernel_lr_0.5': _at_0_1(
         "softmax, lam 0.1, lam's logit at 10 times the rate, kernels at half the rate", lam_lr=10, kernel_lr=0.5
     ),
-    'temperature_0.5_lam_0.1': _softmax('softmax of temperature 0.5, lam 0.1', kernel=warm_softmax(0.5)),
-    'temperature_2_lam_0.1': _softmax('softmax of temperature 2, lam 0.1', kernel=warm_softmax(2)),
-    'signed_lam_0.1': _softmax('softmax with random signs, lam 0.1', kernel=signed_softmax),
-    'signed_lam_0.1_lam_lr_10': _softmax(
+    'temperature_0.5_lam_0.1': _at_0_1('softmax of temperature 0.5, lam 0.1', kernel=warm_softmax(0.5)),
+    'temperature_2_lam_0.1': _at_0_1('softmax of temperature 2, lam 0.1', kernel=warm_softmax(2)),
+    'signed_lam_0.1': _at_0_1('softmax with random signs, lam 0.1', kernel=signed_softmax),
+    'signed_lam_0.1_lam_lr_10': _at_0_1(
         "softmax with random signs, lam 0.1, lam's logit at 10 times the rate", kernel=signed_softmax, lam_lr=10
     ),
     'scaled_3_lam_0.9': Candidate('3 softmax, lam 0.9', kernel=scaled(3), lam=0.9),
-    'unit_normal_lam_0.1': _softmax('normal of norm 1, lam 0.1', kernel=unit_normal),
-    'orthogonal_lam_0.1': _softmax('orthonormal, lam 0.1', kernel=orthogonal),
-    'gabor_lam_0.1': _softmax('Gabor of norm 1, lam 0.1', kernel=gabor),
+    'unit_normal_lam_0.1': _at_0_1('normal of norm 1, lam 0.1', kernel=unit_normal),
+    'orthogonal_lam_0.1': _at_0_1('orthonormal, lam 0.1', kernel=orthogonal),
+    'gabor_lam_0.1': _at_0_1('Gabor of norm 1, lam 0.1', kernel=gabor),
+    'gabor_lam_0.1_lam_lr_10': _at_0_1(
+        "Gabor of norm 1, lam 0.1, lam's logit at 10 times the rate", kernel=gabor, lam_lr=10
+    ),
+    'gabor_lam_0.3_lam_lr_10': Candidate(
+        "Gabor of norm 1, lam 0.3, lam's logit at 10 times the rate", kernel=gabor, lam=0.3, lam_lr=10
+    ),
+    'gabor_lam_0.03_lam_lr_10': Candidate(
+        "Gabor of norm 1, lam 0.03, lam's logit at 10 times the rate", kernel=gabor, lam=0.03, lam_lr=10
+    ),
+    'gabor_0.5_lam_0.1_lam_lr_10': _at_0_1(
+        "Gabor of norm 0.5, lam 0.1, lam's logit at 10 times the rate",
+        kernel=lambda kernels: 0.5 * gabor(kernels),
+        lam_lr=10,
+    ),
+    'gabor_lam_0.1_lam_lr_10_up_normal': _at_0_1(
+        "Gabor of norm 1, lam 0.1, lam's logit at 10 times the rate; upsamplers: normal of norm 1",
+        kernel=gabor,
+        lam_lr=10,
+        up_kernel=unit_normal,
+    ),
+    'gabor_lam_0.1_lam_lr_10_data_lam_0.1': _at_0_1(
+        "Gabor of norm 1, lam 0.1, lam's logit at 10 times the rate; data step: lam 0.1",
+        kernel=gabor,
+        lam_lr=10,
+        data_lam=0.1,
+    ),
     'inverse_0_4': Candidate('(1 + s) delta - s softmax, s in [0, 4], lam 1.3e-4', kernel=inverse_blur(0, 4)),
-    'inverse_0_4_lam_0.1': _softmax('(1 + s) delta - s softmax, s in [0, 4], lam 0.1', kernel=inverse_blur(0, 4)),
-    'inverse_-0.5_2_lam_0.1': _softmax(
+    'inverse_0_4_lam_0.1': _at_0_1('(1 + s) delta - s softmax, s in [0, 4], lam 0.1', kernel=inverse_blur(0, 4)),
+    'inverse_-0.5_2_lam_0.1': _at_0_1(
         '(1 + s) delta - s softmax, s in [-0.5, 2], lam 0.1', kernel=inverse_blur(-0.5, 2)
     ),
-    'identity_noise_0.5_lam_0.1': _softmax('delta + 0.5 normal of norm 1, lam 0.1', kernel=identity_and_noise(0.5)),
-    'identity_noise_0.5_lam_0.1_kernel_lr_3': _softmax(
+    'identity_noise_0.5_lam_0.1': _at_0_1('delta + 0.5 normal of norm 1, lam 0.1', kernel=identity_and_noise(0.5)),
+    'identity_noise_0.5_lam_0.1_kernel_lr_3': _at_0_1(
         'delta + 0.5 normal of norm 1, lam 0.1, kernels at 3 times the rate',
         kernel=identity_and_noise(0.5),
         kernel_lr=3,
     ),
-    'half_identity_lam_0.1': _softmax('half delta, half softmax, lam 0.1', kernel=identity_and_softmax(0.5)),
-    'lam_0.1_data_lam_0.1': _softmax('softmax, lam 0.1; data step: lam 0.1', data_lam=0.1),
-    'lam_0.1_data_lam_0.01': _softmax('softmax, lam 0.1; data step: lam 0.01', data_lam=0.01),
-    'lam_0.1_lam_lr_10_data_lam_0.01': _softmax(
+    'half_identity_lam_0.1': _at_0_1('half delta, half softmax, lam 0.1', kernel=identity_and_softmax(0.5)),
+    'lam_0.1_data_lam_0.1': _at_0_1('softmax, lam 0.1; data step: lam 0.1', data_lam=0.1),
+    'lam_0.1_data_lam_0.01': _at_0_1('softmax, lam 0.1; data step: lam 0.01', data_lam=0.01),
+    'lam_0.1_lam_lr_10_data_lam_0.01': _at_0_1(
         "softmax, lam 0.1, lam's logit at 10 times the rate; data step: lam 0.01", lam_lr=10, data_lam=0.01
     ),
     'paper_data_lam_0.1': Candidate("the paper's; data step: lam 0.1", data_lam=0.1),
-    'lam_0.1_lam_lr_10_data_lam_0.1': _softmax(
+    'lam_0.1_lam_lr_10_data_lam_0.1': _at_0_1(
         "softmax, lam 0.1, lam's logit at 10 times the rate; data step: lam 0.1", lam_lr=10, data_lam=0.1
     ),
-    'lam_0.1_lam_lr_10_data_lam_0.5': _softmax(
+    'lam_0.1_lam_lr_10_data_lam_0.5': _at_0_1(
         "softmax, lam 0.1, lam's logit at 10 times the rate; data step: lam 0.5", lam_lr=10, data_lam=0.5
     ),
-    'lam_0.1_up_lam_0.1': _softmax('softmax, lam 0.1; upsamplers: lam 0.1', up_lam=0.1),
-    'lam_0.1_up_insertion': _softmax('softmax, lam 0.1; upsamplers: zero insertion', up_kernel=zero_insertion),
-    'lam_0.1_up_normal': _softmax('softmax, lam 0.1; upsamplers: normal of norm 1', up_kernel=unit_normal),
-    'lam_0.1_lam_lr_10_up_normal': _softmax(
+    'lam_0.1_up_lam_0.1': _at_0_1('softmax, lam 0.1; upsamplers: lam 0.1', up_lam=0.1),
+    'lam_0.1_up_insertion': _at_0_1('softmax, lam 0.1; upsamplers: zero insertion', up_kernel=zero_insertion),
+    'lam_0.1_up_normal': _at_0_1('softmax, lam 0.1; upsamplers: normal of norm 1', up_kernel=unit_normal),
+    'lam_0.1_lam_lr_10_up_normal': _at_0_1(
         "softmax, lam 0.1, lam's logit at 10 times the rate; upsamplers: normal of norm 1",
         lam_lr=10,
         up_kernel=unit_normal,

@@ -9,6 +9,8 @@ import torch
 LAM_LOGIT_SHIFT = 9.0
 # From here a filter's gain is at most about 2 (1 / (2 sqrt(lam)) + 1 / 2); from a zero logit it is above 40.
 RECOMMENDED_LAM_INIT = 0.1
+# Standard deviation of the Gaussian under which Gabor kernels lie, pixels.
+GABOR_SIGMA = 1.5
 
 KernelLaw = Callable[[torch.Tensor], torch.Tensor]
 """Draws kernels like a tensor of them, (1, C, kh, kw)."""
@@ -21,11 +23,28 @@ def softmax(kernels: torch.Tensor) -> torch.Tensor:
 
 def unit_normal(kernels: torch.Tensor) -> torch.Tensor:
     """Normal draws scaled to a norm of 1: kernels of any sum, so that upsamplers tell the places of a block apart."""
-    draws = torch.randn_like(kernels)
-    return draws / draws.square().sum((-2, -1), keepdim=True).sqrt()
+    return _unit(torch.randn_like(kernels))
+
+
+def gabor(kernels: torch.Tensor) -> torch.Tensor:
+    """Waves under a Gaussian, of norm 1: each reverses a band of random orientation, frequency and phase.
+
+    Outside of its band K is small against lam, and the filter does next to nothing there.
+    """
+    draws = torch.rand_like(kernels[..., :1, :1].expand(3, *kernels.shape[:2], 1, 1))
+    angle, frequency, phase = draws[0] * math.pi, draws[1] * math.pi, draws[2] * 2 * math.pi
+    rows, columns = (torch.arange(size, device=kernels.device) - size // 2 for size in kernels.shape[-2:])
+    y, x = rows.view(-1, 1), columns
+    wave = torch.cos(frequency * (x * angle.cos() + y * angle.sin()) + phase)
+    return _unit(wave * torch.exp(-(x.square() + y.square()) / (2 * GABOR_SIGMA**2))).to(kernels.dtype)
+
+
+def _unit(kernels: torch.Tensor) -> torch.Tensor:
+    return kernels / kernels.square().sum((-2, -1), keepdim=True).sqrt()
 
 
 KERNEL_LAWS: Mapping[str, KernelLaw] = {
+    'gabor': gabor,
     'normal': torch.randn_like,
     'softmax': softmax,
     'uniform': torch.rand_like,

@@ -53,6 +53,25 @@ def test_unit_normal_kernels_have_a_norm_of_1_and_any_sum() -> None:
     assert abs(kernels.sum((-2, -1)).mean()) < 0.3 < kernels.sum((-2, -1)).std()
 
 
+@pytest.mark.parametrize('size', [1, 2, 3, 5, 8, (3, 7)])
+def test_gabor_kernels_have_a_norm_of_1_and_differ(size: int | tuple[int, int]) -> None:
+    torch.manual_seed(5)
+    kernels = Converse2D(40, 40, size, kernel_init='gabor').weight[0]
+    torch.testing.assert_close(kernels.square().sum((-2, -1)), torch.ones(40))
+    if size != 1:
+        assert len(kernels.round(decimals=3).unique(dim=0)) == 40
+
+
+def test_gabor_kernels_reverse_a_band_and_leave_the_rest() -> None:
+    """A filter starts at a gain of about 1 wherever its kernel passes little, and below 2.2 anywhere."""
+    torch.manual_seed(6)
+    layer = Converse2D(100, 100, 5, kernel_init='gabor', lam_init=RECOMMENDED_LAM_INIT)
+    k = torch.fft.fft2(layer.weight, s=(32, 32))
+    energy = k.abs().square().flatten(-2)
+    strongest = energy.sort(-1, descending=True).values.cumsum(-1) / energy.sum(-1, keepdim=True)
+    assert (strongest[..., energy.shape[-1] // 3] > 0.8).all()
+
+
 def test_softmax_kernels_of_an_upsampler_learn_their_sum_alone_and_unit_normal_ones_more() -> None:
     """What docs/training.md derives: where the taps sum to 1, the gradient is the same for all of them."""
     for law, learns_all in (('softmax', False), ('unit_normal', True)):
@@ -85,7 +104,7 @@ def test_what_is_no_lam_is_refused(lam: object) -> None:
 
 @pytest.mark.parametrize('law', ['ones', None, ['softmax'], ''])
 def test_what_is_no_law_is_refused(law: object) -> None:
-    with pytest.raises(ValueError, match=r"kernel_init must be one of \['normal', .*\], got "):
+    with pytest.raises(ValueError, match=r"kernel_init must be one of \[.*'softmax', .*\], got "):
         Converse2D(2, 2, 3, kernel_init=law)
 
 
