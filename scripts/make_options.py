@@ -145,7 +145,11 @@ ROWS = [
     ),
 ]
 
-START = '  # lam_init: 0.1  # for a training of some thousand iterations (docs/training.md)\n'
+START = """\
+  # For a training of some thousand iterations (docs/training.md), with lam_lr_mult: 10 in optim_g:
+  # kernel_init: gabor
+  # lam_init: 0.1
+"""
 
 # Name -> first line, title and runs; $NAME stands for what is published of the full-size network of options/NAME.yml
 SMALL_PRESETS = {

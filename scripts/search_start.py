@@ -136,6 +136,12 @@ _at_0_1 = functools.partial(Candidate, lam=0.1)
 CANDIDATES = {
     'conv': Candidate('depthwise twin', network={'operator': 'conv'}),
     'convtranspose': Candidate('transposed twin', network={'operator': 'convtranspose'}),
+    'conv_replicate': Candidate(
+        'depthwise twin, replicated border', network={'operator': 'conv', 'padding_mode': 'replicate'}
+    ),
+    'conv_constant': Candidate(
+        'depthwise twin, border of zeros', network={'operator': 'conv', 'padding_mode': 'constant'}
+    ),
     'conv_kernel_lr_3': Candidate(
         'depthwise twin, kernels at 3 times the rate', kernel_lr=3, network={'operator': 'conv'}
     ),
@@ -184,6 +190,36 @@ CANDIDATES = {
     'gabor_lam_0.1': _at_0_1('Gabor of norm 1, lam 0.1', kernel=gabor),
     'gabor_lam_0.1_lam_lr_10': _at_0_1(
         "Gabor of norm 1, lam 0.1, lam's logit at 10 times the rate", kernel=gabor, lam_lr=10
+    ),
+    'gabor_lam_0.1_lam_lr_10_replicate': _at_0_1(
+        "Gabor of norm 1, lam 0.1, lam's logit at 10 times the rate, replicated border",
+        kernel=gabor,
+        lam_lr=10,
+        network={'padding_mode': 'replicate'},
+    ),
+    'gabor_lam_0.1_lam_lr_10_constant': _at_0_1(
+        "Gabor of norm 1, lam 0.1, lam's logit at 10 times the rate, border of zeros",
+        kernel=gabor,
+        lam_lr=10,
+        network={'padding_mode': 'constant'},
+    ),
+    'gabor_lam_0.1_lam_lr_10_kernel_lr_0.3': _at_0_1(
+        "Gabor of norm 1, lam 0.1, lam's logit at 10 times the rate, kernels at 0.3 times the rate",
+        kernel=gabor,
+        lam_lr=10,
+        kernel_lr=0.3,
+    ),
+    'gabor_lam_0.1_lam_lr_10_kernel_lr_0.1': _at_0_1(
+        "Gabor of norm 1, lam 0.1, lam's logit at 10 times the rate, kernels at 0.1 times the rate",
+        kernel=gabor,
+        lam_lr=10,
+        kernel_lr=0.1,
+    ),
+    'gabor_lam_0.1_lam_lr_10_clip_0.1': _at_0_1(
+        "Gabor of norm 1, lam 0.1, lam's logit at 10 times the rate, gradients clipped to norm 0.1",
+        kernel=gabor,
+        lam_lr=10,
+        train={'grad_clip': 0.1},
     ),
     'gabor_lam_0.3_lam_lr_10': Candidate(
         "Gabor of norm 1, lam 0.3, lam's logit at 10 times the rate", kernel=gabor, lam=0.3, lam_lr=10
