@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,16 @@ def option_file(run_options: dict[str, Any], tmp_path: Path) -> Callable[[], Pat
         return path
 
     return write
+
+
+@pytest.fixture(autouse=True)
+def hangups_are_heard() -> Iterator[None]:
+    """The tests themselves may run under nohup, whose children ignore hangups."""
+    hangup = getattr(signal, 'SIGHUP', None)
+    before = signal.signal(hangup, signal.SIG_DFL) if hangup else None
+    yield
+    if hangup:
+        signal.signal(hangup, before)
 
 
 def descendants(pid: int) -> list[int]:
