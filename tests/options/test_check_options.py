@@ -125,7 +125,7 @@ BAD = [
     ('network_g:upscale', 2, 'enlarges 2 times, but the scale of the data is 4'),
     ('network_g:operator', 'conv3d', 'ConverseSRResNet cannot be built: operator must be one of'),
     ('network_g:kernel_size', -5, 'ConverseSRResNet cannot be built'),
-    ('network_g:kernel_init', 'gauss', "ConverseSRResNet cannot be built: kernel_init must be one of ['normal', "),
+    ('network_g:kernel_init', 'gauss', "ConverseSRResNet cannot be built: kernel_init must be one of ['gabor', "),
     ('network_g:lam_init', 2, 'ConverseSRResNet cannot be built: lam_init must be between eps (1e-05) and 1 + eps'),
     ('network_g:up_lam_init', 1e-3, 'ConverseSRResNet cannot be built: up_lam_init must be between eps (0.001) and'),
     ('network_g:up_kernel_init', 'gauss', 'ConverseSRResNet cannot be built: up_kernel_init must be one of'),
