@@ -269,18 +269,16 @@ def _range(values: Sequence[float]) -> str:
 def search_table() -> str:
     """The page's table of what was tried: per network, best first."""
     rows = read('search.csv')
-    networks = list(dict.fromkeys(row[0] for row in rows))
-    scores = {tuple(row[:3]): [] for row in rows}
-    for row in rows:
-        scores[tuple(row[:3])].append(float(row[5]))
+    scores: dict[tuple[str, int], dict[str, list[float]]] = {}
+    for network, iterations, name, _, _, value in rows:
+        scores.setdefault((network, int(iterations)), {}).setdefault(name, []).append(float(value))
     table = []
-    for network in networks:
-        own = [(statistics.fmean(values), key) for key, values in scores.items() if key[0] == network]
-        for mean, (_, iterations, name) in sorted(own, reverse=True):
-            count = len(scores[network, iterations, name])
-            seeds = '' if count == 1 else f' (mean of {count} seeds)'
-            table.append([network.removeprefix('small_'), CANDIDATES[name].title + seeds, f'{mean:.2f}'])
-    return markdown_table(('network of', 'start', 'PSNR, dB'), table)
+    for (network, iterations), of_names in sorted(scores.items()):
+        for name, values in sorted(of_names.items(), key=lambda item: -statistics.fmean(item[1])):
+            seeds = '' if len(values) == 1 else f' (mean of {len(values)} seeds)'
+            start = CANDIDATES[name].title + seeds
+            table.append([network.removeprefix('small_'), f'{iterations:,}', start, f'{statistics.fmean(values):.2f}'])
+    return markdown_table(('network of', 'iterations', 'start', 'PSNR, dB'), table)
 
 
 def write_page() -> None:
