@@ -324,9 +324,10 @@ def options_of(path: str, name: str, seed: int, iterations: int) -> OptionFile:
     options, candidate = option_file.options, CANDIDATES[name]
     options.pop('compare', None)
     options.update(name=run_name(options['name'], iterations, name, seed), manual_seed=seed)
-    for key in ('kernel_init', 'lam_init', 'up_kernel_init'):
+    for key in ('kernel_init', 'lam_init', 'up_kernel_init', 'up_lam_init', 'data_lam_init'):
         options['network_g'].pop(key, None)
-    options['train']['optim_g'].pop('lam_lr_mult', None)
+    for key in ('kernel_lr_mult', 'lam_lr_mult'):
+        options['train']['optim_g'].pop(key, None)
     options['network_g'].update(candidate.network)
     options['train']['total_iter'] = iterations
     options['train']['scheduler']['periods'] = [iterations]
