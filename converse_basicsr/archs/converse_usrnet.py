@@ -14,6 +14,7 @@ from converse_basicsr.blocks.depthwise import depthwise_conv, depthwise_conv_tra
 from converse_basicsr.blocks.gelu import gelu
 from converse_basicsr.blocks.operators import check_converse_only, check_operator
 from converse_basicsr.ops import converse2d
+from converse_basicsr.ops.autocast import autocast_off
 from converse_basicsr.ops.roles import Role
 from converse_basicsr.ops.start import check_lam_init, initial_logit, lam_of
 
@@ -248,7 +249,7 @@ class ConverseUSRNet(nn.Module):
         check_positive(scale=scale)
         check_kernel(kernel, x.shape[0], self.blur_kernel_size)
         # A few thousand numbers decide what is reversed everywhere: full precision costs little, under autocast too.
-        with torch.autocast(x.device.type, enabled=False):
+        with autocast_off(x.device.type):
             kernels = self.kernelnet(kernel.to(self.kernelnet.fc1.weight.dtype))
             kernels = [conv(kernels) for conv in self.convs]
         feat = self.conv1(x)

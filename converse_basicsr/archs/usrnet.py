@@ -9,6 +9,7 @@ from converse_basicsr.archs.reach import Reach
 from converse_basicsr.archs.res_unet import ResUNet
 from converse_basicsr.blocks.checks import check_positive
 from converse_basicsr.ops import converse2d
+from converse_basicsr.ops.autocast import autocast_off
 
 # Added to the predicted hyper-parameters, so that the data step does not divide by zero.
 HYPER_MIN = 1e-6
@@ -140,5 +141,5 @@ class USRNet(nn.Module):
         if sigma.numel() not in (1, x.shape[0]):
             raise ValueError(f'sigma must be one number or one per sample ({x.shape[0]}), got {sigma.numel()}')
         sigma = sigma.expand(x.shape[0])
-        with torch.autocast(x.device.type, enabled=False):
+        with autocast_off(x.device.type):
             return self.h(torch.stack((sigma, torch.full_like(sigma, scale)), dim=1))

@@ -40,7 +40,7 @@ def measure(
 
     Args:
         size: Height and width of the input; by network if not given.
-        device: ``cpu``, ``cuda`` or ``cuda:N``.
+        device: Where to compute, see :func:`converse_basicsr.devices.choose`.
         repeats: Number of runs that the median is taken of.
         threads: CPU threads; torch's choice if not given.
 
@@ -50,23 +50,23 @@ def measure(
     Raises:
         converse_basicsr.errors.UserError: If the device cannot be used.
     """
-    timing.prepare(device, threads)
+    where = timing.prepare(device, threads)
     cases: list[dict[str, Any]] = []
     for name, build, channels, default_size in NETWORKS:
         torch.manual_seed(0)
-        ours = build('converse').to(device).eval()
+        ours = build('converse').to(where).eval()
         networks = {
             'ours': ours,
             'textbook': with_textbook(ours),
-            'conv': build('conv').to(device).eval(),
-            'convtranspose': build('convtranspose').to(device).eval(),
+            'conv': build('conv').to(where).eval(),
+            'convtranspose': build('convtranspose').to(where).eval(),
         }
         side = size or default_size
-        x = torch.rand(1, channels, side, side, device=device)
+        x = torch.rand(1, channels, side, side, device=where)
         with torch.inference_mode():
             ours(x)  # filters are stored when they are used for the second time
             seconds = timing.interleaved_medians(
-                {key: functools.partial(net, x) for key, net in networks.items()}, repeats, device, warm_up=1
+                {key: functools.partial(net, x) for key, net in networks.items()}, repeats, where, warm_up=1
             )
             difference = float((ours(x) - networks['textbook'](x)).abs().max())
         ratios = {key: value / seconds['ours'] for key, value in seconds.items()}
@@ -74,4 +74,4 @@ def measure(
         cases.append(
             {'case': case, 'seconds': seconds, 'ratio_to_ours': ratios, 'largest_difference_to_textbook': difference}
         )
-    return {'machine': timing.describe_machine(device), 'benchmark': 'network', 'cases': cases}
+    return {'machine': timing.describe_machine(where), 'benchmark': 'network', 'cases': cases}

@@ -1,5 +1,6 @@
 """The operator against the textbook evaluation, depthwise convolutions and the bare chunked FFT pair."""
 
+import copy
 import functools
 import json
 import sys
@@ -11,9 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from converse_basicsr import devices
 from converse_basicsr.benchmark import timing
 from converse_basicsr.benchmark.textbook import TextbookConverse2D
 from converse_basicsr.ops import Converse2D
+from converse_basicsr.ops.float64 import has_float64
 
 
 @dataclass(frozen=True)
@@ -108,7 +111,7 @@ class BareTransforms(nn.Module):
         return out
 
 
-def build(case: Case, device: str) -> tuple[torch.Tensor, dict[str, nn.Module]]:
+def build(case: Case, device: str | torch.device) -> tuple[torch.Tensor, dict[str, nn.Module]]:
     """Return the input of a case and the modules to compare on it."""
     torch.manual_seed(0)
     ours = Converse2D(case.channels, case.channels, case.kernel, case.scale, case.padding)
@@ -147,11 +150,10 @@ def candidate(case: Case, module: nn.Module, x: torch.Tensor) -> Callable[[], An
 def errors(modules: dict[str, nn.Module], x: torch.Tensor) -> dict[str, float]:
     """Return the relative L2 distance of each float32 output to the float64 solution."""
     with torch.no_grad():
-        ours = modules['ours']
         inputs = x.detach()
-        float32 = {name: modules[name](inputs) for name in ('ours', 'textbook')}
-        reference = ours.double()(inputs.double())
-        ours.float()
+        where = x.device if has_float64(x.device) else torch.device('cpu')
+        float32 = {name: modules[name](inputs).to(where) for name in ('ours', 'textbook')}
+        reference = copy.deepcopy(modules['ours']).to(where).double()(inputs.to(where).double())
         return {name: float((y - reference).norm() / reference.norm()) for name, y in float32.items()}
 
 
@@ -167,10 +169,10 @@ def measure(
 
     Args:
         which: Name of the set, a key of :data:`CASES`.
-        device: ``cpu``, ``cuda`` or ``cuda:N``.
+        device: Where to compute, see :func:`converse_basicsr.devices.choose`.
         repeats: Number of runs that the median is taken of.
         threads: CPU threads; torch's choice if not given.
-        with_memory: Whether to measure peak memory, in a fresh process per candidate.
+        with_memory: Whether to measure peak memory, on the CPU in a fresh process per candidate.
 
     Returns:
         The machine and the cases.
@@ -178,12 +180,12 @@ def measure(
     Raises:
         converse_basicsr.errors.UserError: If the device cannot be used.
     """
-    timing.prepare(device, threads)
+    where = timing.prepare(device, threads)
     results: list[dict[str, Any]] = []
     for case in CASES[which]:
-        x, modules = build(case, device)
+        x, modules = build(case, where)
         runs = {name: candidate(case, module, x) for name, module in modules.items()}
-        seconds = timing.interleaved_medians(runs, repeats, device)
+        seconds = timing.interleaved_medians(runs, repeats, where)
         result: dict[str, Any] = {'case': str(case), **asdict(case), 'seconds': seconds}
         result['ratio_to_ours'] = {name: value / seconds['ours'] for name, value in seconds.items()}
         if case.train:
@@ -192,11 +194,13 @@ def measure(
                 for name, module in modules.items()
             }
         result['error'] = errors(modules, x)
-        if with_memory and device == 'cpu':
+        if with_memory and where.type == 'cpu':
             spec = {**asdict(case), 'threads': torch.get_num_threads()}
             result['peak_bytes'] = {name: timing.peak_growth(__name__, {**spec, 'name': name}) for name in modules}
+        elif with_memory:
+            result['peak_bytes'] = {name: devices.peak_growth(where, work) for name, work in runs.items()}
         results.append(result)
-    return {'machine': timing.describe_machine(device), 'benchmark': 'operator', 'cases': results}
+    return {'machine': timing.describe_machine(where), 'benchmark': 'operator', 'cases': results}
 
 
 def main(argument: str) -> None:

@@ -1,5 +1,6 @@
 """Measure time and memory of any function, and describe the machine."""
 
+import functools
 import json
 import os
 import platform
@@ -11,47 +12,42 @@ from typing import Any
 
 import torch
 
-from converse_basicsr import import_path
-from converse_basicsr.errors import UserError
+from converse_basicsr import devices, import_path
 
 
-def prepare(device: str, threads: int | None) -> None:
-    """Check the device and set the number of threads, where one is given.
+def prepare(device: str, threads: int | None) -> torch.device:
+    """Return the device of a name (:func:`converse_basicsr.devices.choose`); set the number of threads, if given.
 
     Raises:
-        UserError: If the device cannot be used.
+        ArgumentError: If the device cannot be used.
     """
-    try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise UserError(f'--device {device} cannot be used: {str(error).splitlines()[0]}; try --device cpu') from error
+    chosen = devices.choose(device)
     if threads is not None:
         torch.set_num_threads(threads)
+    return chosen
 
 
-def describe_machine(device: str) -> dict[str, Any]:
+def describe_machine(device: str | torch.device) -> dict[str, Any]:
     """Return what the figures depend on: processor, cores, threads, torch version and device."""
     name = platform.machine()
     if os.path.exists('/proc/cpuinfo'):
         with open('/proc/cpuinfo', encoding='utf-8') as file:
             models = [line.split(':', 1)[1].strip() for line in file if line.startswith('model name')]
         name = models[0] if models else name
-    if device.startswith('cuda'):
-        name = torch.cuda.get_device_name(device)
     return {
-        'processor': name,
+        'processor': devices.name_of(torch.device(device)) or name,
         'cores': os.cpu_count(),
         'threads': torch.get_num_threads(),
         'torch': torch.__version__,
-        'device': device,
+        'device': str(device),
     }
 
 
 def interleaved_medians(
-    candidates: dict[str, Callable[[], Any]], repeats: int, device: str, warm_up: int = 3
+    candidates: dict[str, Callable[[], Any]], repeats: int, device: str | torch.device, warm_up: int = 3
 ) -> dict[str, float]:
     """Return the median seconds of each candidate, run in turns: other load on the machine then affects all of them."""
-    synchronize = torch.cuda.synchronize if device.startswith('cuda') else (lambda: None)
+    synchronize = functools.partial(devices.synchronize, torch.device(device))
     times: dict[str, list[float]] = {name: [] for name in candidates}
     for turn in range(warm_up + repeats):
         for name, candidate in candidates.items():

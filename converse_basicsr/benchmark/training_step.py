@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import functools
 import json
 import os
 import resource
@@ -16,6 +17,7 @@ from typing import Any
 import torch
 import torch.distributed
 
+from converse_basicsr import devices
 from converse_basicsr.benchmark import loader_rates, timing
 from converse_basicsr.errors import UserError
 from converse_basicsr.options.complete import complete
@@ -176,7 +178,7 @@ class _Clock:
     """A clock that waits for the GPU to finish its work before it is read."""
 
     def __init__(self, device: torch.device) -> None:
-        self._wait = torch.cuda.synchronize if device.type == 'cuda' else lambda: None
+        self._wait = functools.partial(devices.synchronize, device)
 
     def now(self) -> float:
         self._wait()
@@ -227,7 +229,7 @@ def _time_all_reduce(count: int, device: torch.device, repeats: int) -> float | 
 
 def _peak_bytes(device: torch.device) -> int:
     """Return the peak memory: of the GPU, or else the resident memory of this process."""
-    if device.type == 'cuda':
-        return torch.cuda.max_memory_allocated()
+    if (peak := devices.peak_allocated(device)) is not None:
+        return peak
     # Kibibytes, but bytes on macOS.
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == 'darwin' else 1024)

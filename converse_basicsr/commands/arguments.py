@@ -163,6 +163,17 @@ def add_checkpoint(parser: argparse.ArgumentParser, *, several: bool = False) ->
     )
 
 
+def add_device(parser: argparse.ArgumentParser, default: str | None = 'auto') -> None:
+    """Add ``--device``, which :func:`converse_basicsr.devices.choose` reads; None for what option files say."""
+    kinds = 'cpu, cuda, xpu, mps, cuda:N or xpu:N of several, or auto: the first there is of cuda, xpu, mps and cpu'
+    parser.add_argument(
+        '--device',
+        default=default,
+        metavar='NAME',
+        help=f'{kinds} (default: {default or "num_gpu of the option file"})',
+    )
+
+
 def read_overrides(texts: Sequence[str]) -> dict[str, Any]:
     """Read the arguments of ``--network_g``; values are YAML.
 

@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from converse_basicsr.commands.arguments import add_force_yml, add_option_file, positive_int
+from converse_basicsr import packages
+from converse_basicsr.commands.arguments import add_device, add_force_yml, add_option_file, positive_int
 from converse_basicsr.errors import UserError
 from converse_basicsr.messages import say
 from converse_basicsr.options.file import read_option_file
@@ -56,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for command in (data, train):
         add_force_yml(command)
     for command in (operator, network):
-        command.add_argument('--device', default='cpu', metavar='NAME', help='cpu, cuda or cuda:N (default: cpu)')
+        add_device(command, default='cpu')
     for command in (operator, data, train):
         command.add_argument('--plot', type=Path, metavar='FILE', help='save a picture (needs matplotlib)')
     for command, repeats in ((operator, 15), (network, 5), (data, 5), (train, 20)):
@@ -163,6 +164,7 @@ def _network(args: argparse.Namespace) -> dict[str, Any]:
 
 def _data(args: argparse.Namespace) -> dict[str, Any]:
     option_file = read_option_file(args.opt, args.force_yml)
+    packages.require_basicsr()
 
     from converse_basicsr.benchmark import loader_rates
 
@@ -179,6 +181,7 @@ def _data(args: argparse.Namespace) -> dict[str, Any]:
 
 def _train(args: argparse.Namespace) -> dict[str, Any] | None:
     option_file = read_option_file(args.opt, args.force_yml)
+    packages.require_basicsr()
 
     from converse_basicsr.benchmark import training_step
     from converse_basicsr.processes.launch import started_here

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from converse_basicsr.commands.arguments import add_checkpoint, positive_int, read_kernel, read_overrides
+from converse_basicsr.commands.arguments import add_checkpoint, add_device, positive_int, read_kernel, read_overrides
 from converse_basicsr.export import FORMATS, export_network
 from converse_basicsr.export.exporter import require_possible
 from converse_basicsr.messages import say, tell
@@ -50,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--sigma', type=float, metavar='S', help='noise level, from 0 to 255, for networks that take one'
     )
+    add_device(parser, default='cpu')
 
 
 def run(args: argparse.Namespace) -> int:
@@ -59,6 +60,7 @@ def run(args: argparse.Namespace) -> int:
         file_format=args.format,
         dynamic=args.dynamic,
         fold=args.fold,
+        device=args.device,
         overwrite=args.overwrite,
         sources=[path for path in (args.checkpoint, args.opt, args.kernel) if path is not None],
     )
@@ -78,6 +80,7 @@ def run(args: argparse.Namespace) -> int:
         kernel=None if args.kernel is None else read_kernel(args.kernel),
         scale=args.scale,
         sigma=args.sigma,
+        device=args.device,
         overwrite=args.overwrite,
     )
     for (rows, columns), difference in exported.differences.items():

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from converse_basicsr.commands.arguments import add_option_file
+from converse_basicsr.commands.arguments import add_device, add_option_file
 from converse_basicsr.messages import say
 from converse_basicsr.options.file import read_option_file
 
@@ -32,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--pictures', type=int, default=8, metavar='N', help='largest number of pictures per data set (default: 8)'
     )
+    add_device(parser, default=None)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -40,6 +41,8 @@ def run(args: argparse.Namespace) -> int:
 
     from converse_basicsr.evaluation.report import report, score_table
 
-    done = report(option_file, checkpoint=args.checkpoint, output=args.output, pictures=args.pictures)
+    done = report(
+        option_file, checkpoint=args.checkpoint, output=args.output, pictures=args.pictures, device=args.device
+    )
     say('', *score_table(done.scores).split('\n'), '', f'figures and pictures are in {done.folder}')
     return 0

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from converse_basicsr.commands.arguments import add_force_yml
+from converse_basicsr.commands.arguments import add_device, add_force_yml
 from converse_basicsr.evaluation import published
 from converse_basicsr.messages import say
 
@@ -32,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--output', type=Path, default=Path('results'), metavar='FOLDER', help='where to write (default: results)'
     )
+    add_device(parser, default=None)
     add_force_yml(parser, 'override values of every option file used')
 
 
@@ -39,7 +40,14 @@ def run(args: argparse.Namespace) -> int:
     """Measure, write the table and print it."""
     from converse_basicsr.evaluation.reproduce import reproduce
 
-    done = reproduce(args.table, rows=args.rows, sets=args.sets, output=args.output, overrides=args.force_yml)
+    done = reproduce(
+        args.table,
+        rows=args.rows,
+        sets=args.sets,
+        output=args.output,
+        overrides=args.force_yml,
+        device=args.device,
+    )
     say(*done.markdown.split('\n'))
     written = f'written: {done.page}, {done.record}'
     say(f'{written}, {done.sheet} and its pictures in {done.pictures}/' if done.sheet else written)

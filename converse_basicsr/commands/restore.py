@@ -4,7 +4,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from converse_basicsr.commands.arguments import add_checkpoint, positive_int, read_kernel, read_overrides
+from converse_basicsr.commands.arguments import add_checkpoint, add_device, positive_int, read_kernel, read_overrides
 from converse_basicsr.errors import UserError
 from converse_basicsr.messages import printable, say, tell
 
@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='length of the strip that closes a tile to a torus before blur is reversed (default: 32 for networks that '
         'are given the kernel, else 0)',
     )
-    parser.add_argument('--device', metavar='NAME', help='cpu, cuda or cuda:N (default: cuda where there is one)')
+    add_device(parser)
 
 
 def run(args: argparse.Namespace) -> int:

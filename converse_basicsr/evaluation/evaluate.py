@@ -69,7 +69,12 @@ def scored_sections(option_file: OptionFile) -> dict[str, dict[str, Any]]:
 
 
 def evaluate(
-    option_file: OptionFile, checkpoint: Path, sections: Container[str], *, done: Container[tuple[str, str]] = ()
+    option_file: OptionFile,
+    checkpoint: Path,
+    sections: Container[str],
+    *,
+    done: Container[tuple[str, str]] = (),
+    device: 'torch.device | None' = None,
 ) -> Iterator[Score]:
     """Score the network of an option file by its own metrics, through BasicSR's model.
 
@@ -81,6 +86,7 @@ def evaluate(
         checkpoint: Weights; ``params_ema`` is taken where present.
         sections: Names of the ``datasets`` sections to run; their data must be there.
         done: Pairs of data set and image to leave out.
+        device: Where the network computes; as ``num_gpu`` of the option file says if None.
 
     Yields:
         The scores, as soon as each is known.
@@ -98,6 +104,7 @@ def evaluate(
     from converse_basicsr.evaluation.stated_network import network_to_build
     from converse_basicsr.options.complete import complete
 
+    state_device(option_file, device)
     metrics = (option_file.options.get('val') or {}).get('metrics')
     if not metrics:
         raise UserError(f'{option_file.where("val", "metrics")}: at least one metric is needed to score a network')
@@ -105,6 +112,8 @@ def evaluate(
     run['network_g'] = network_to_build(option_file, checkpoint)
     run['path'] |= {'pretrain_network_g': str(checkpoint), 'param_key_g': 'params_ema'}
     model = build_model(run)
+    if device is not None:
+        _move(model, device)
 
     for name in scored_sections(option_file):
         if name not in sections:
@@ -133,6 +142,22 @@ def evaluate(
                     for metric, how in metrics.items()
                 }
             yield Score(section['name'], image, run['network_g']['type'], scores, lq, baseline, result, gt)
+
+
+def state_device(option_file: OptionFile, device: 'torch.device | None') -> None:
+    """Let an option file ask for what a device is to BasicSR, a GPU or the CPU, as its checks have to know."""
+    if device is not None:
+        option_file.options['num_gpu'] = int(device.type == 'cuda')
+
+
+def _move(model: Any, device: 'torch.device') -> None:
+    """Let a model compute on any device: by itself BasicSR knows the CPU and ``cuda`` only."""
+    from torch import nn
+
+    model.device = device
+    for part in vars(model).values():
+        if isinstance(part, nn.Module):
+            part.to(device)
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from converse_basicsr.errors import UserError
 from converse_basicsr.evaluation import places
-from converse_basicsr.evaluation.evaluate import Score, evaluate, latest_weights, scored_sections
+from converse_basicsr.evaluation.evaluate import Score, evaluate, latest_weights, scored_sections, state_device
 from converse_basicsr.evaluation.tables import csv_text
 from converse_basicsr.files import atomic
 from converse_basicsr.messages import printable, tell
@@ -33,7 +33,12 @@ class Report:
 
 
 def report(
-    option_file: OptionFile, *, checkpoint: Path | None = None, output: Path | None = None, pictures: int = 8
+    option_file: OptionFile,
+    *,
+    checkpoint: Path | None = None,
+    output: Path | None = None,
+    pictures: int = 8,
+    device: str | None = None,
 ) -> Report:
     """Score a network on those test sets of its option file that are there.
 
@@ -42,13 +47,18 @@ def report(
         checkpoint: Weights; the newest ``net_g_latest`` of the run if not given.
         output: Folder that receives ``report.csv`` and the pictures; ``results/NAME/report`` if not given.
         pictures: Largest number of pictures per test set.
+        device: Where the network computes, see :func:`converse_basicsr.devices.choose`; as ``num_gpu`` of the option
+            file says if None.
 
     Raises:
-        UserError: If the options or the data cannot work, the weights or all test sets are absent, or the folder
-            cannot be written or holds what no report has written.
+        UserError: If the device cannot be used, the options or the data cannot work, the weights or all test sets are
+            absent, or the folder cannot be written or holds what no report has written.
     """
+    from converse_basicsr import devices
     from converse_basicsr.register import load_plugins
 
+    where = None if device is None else devices.choose(device)
+    state_device(option_file, where)
     load_plugins()
     check.require_valid(option_file, is_train='train' in option_file.options)
     name = option_file.options['name']
@@ -68,7 +78,7 @@ def report(
     scores: list[Score] = []
     written: set[Path] = set()
     was_here = table.exists()  # it says that the pictures beside it are a report's
-    for score in evaluate(option_file, checkpoint, sections):
+    for score in evaluate(option_file, checkpoint, sections, device=where):
         scores.append(score)
         if sum(other.dataset == score.dataset for other in scores) <= pictures:
             if not was_here:

@@ -4,11 +4,12 @@ import platform
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from converse_basicsr.checkpoints.released import WEIGHTS
 from converse_basicsr.errors import UserError
 from converse_basicsr.evaluation import places, published
-from converse_basicsr.evaluation.evaluate import evaluate, scored_sections
+from converse_basicsr.evaluation.evaluate import evaluate, scored_sections, state_device
 from converse_basicsr.evaluation.measurements import FIELDS, HEADER, Line, Record
 from converse_basicsr.evaluation.report import content_problems, write_picture
 from converse_basicsr.evaluation.tables import plain
@@ -18,6 +19,9 @@ from converse_basicsr.messages import say, tell
 from converse_basicsr.options import check
 from converse_basicsr.options.file import read_option_file
 from converse_basicsr.options.library import folder as folder_of_option_files
+
+if TYPE_CHECKING:
+    import torch
 
 MARK = 'PSNR in dB: measured (number of images) / published. Measured by `basicsr reproduce'
 """Every page begins so."""
@@ -49,6 +53,7 @@ def reproduce(
     sets: Sequence[str] | None = None,
     output: Path = Path('results'),
     overrides: Sequence[str] = (),
+    device: str | None = None,
 ) -> Reproduction:
     """Measure what is not measured yet, where weights and test set are present, and write the table.
 
@@ -58,18 +63,22 @@ def reproduce(
         sets: Names of test sets; all if not given.
         output: Folder that receives ``TABLE.md``, ``TABLE.csv``, ``TABLE.png`` and the pictures.
         overrides: ``section:key=value``, applied to every option file used.
+        device: Where the networks compute, see :func:`converse_basicsr.devices.choose`; as ``num_gpu`` of the option
+            files says if None.
 
     Raises:
-        UserError: If a row is unknown, ``TABLE.csv`` or another file of these names is something else, the folder
-            cannot be written, or nothing could be measured.
+        UserError: If the device cannot be used, a row is unknown, ``TABLE.csv`` or another file of these names is
+            something else, the folder cannot be written, or nothing could be measured.
     """
     known = published.TABLES[table]
     unknown = sorted(set(rows or ()) - set(known))
     if unknown:
         raise UserError(f'--rows must be some of {", ".join(known)}, got {", ".join(unknown)}')
 
+    from converse_basicsr import devices
     from converse_basicsr.register import load_plugins
 
+    where = None if device is None else devices.choose(device)
     load_plugins()
     pictures, page = output / table, output / f'{table}.md'
     places.require_folder(output)
@@ -77,7 +86,8 @@ def reproduce(
     places.require_own({record.path: HEADER[:3], page: MARK}, [output / f'{table}.png'])
     missing: dict[str, None] = {}
     for row in rows or known:
-        for problem in _measure_row(row, known[row].title, record, pictures / row, sets=sets, overrides=overrides):
+        title, into = known[row].title, pictures / row
+        for problem in _measure_row(row, title, record, into, sets=sets, overrides=overrides, device=where):
             missing[problem] = None
     for problem in missing:
         tell(f'missing: {problem}')
@@ -96,6 +106,7 @@ def _measure_row(
     *,
     sets: Sequence[str] | None,
     overrides: Sequence[str],
+    device: 'torch.device | None',
 ) -> Iterator[str]:
     """Measure the images of a row that are not in the record yet; append each to it at once.
 
@@ -103,6 +114,7 @@ def _measure_row(
         What is missing, and how to get it.
     """
     option_file = read_option_file(folder_of_option_files() / 'test' / f'{row}.yml', list(overrides))
+    state_device(option_file, device)
     check.require_valid(option_file, is_train=False)
     present = []
     for name, section in scored_sections(option_file).items():
@@ -118,7 +130,7 @@ def _measure_row(
         yield missing_weights(row, checkpoint)
         return
     digest = sha256(checkpoint)
-    for score in evaluate(option_file, checkpoint, present, done=record.measured(row, digest)):
+    for score in evaluate(option_file, checkpoint, present, done=record.measured(row, digest), device=device):
         baseline, psnr = next(iter(score.metrics.values()))
         record.add(dict(zip(FIELDS, (row, digest, score.dataset, score.image, f'{psnr:.6f}', f'{baseline:.6f}'))))
         say(f'{row} {score.dataset} {score.image}: {psnr:.4f} dB')

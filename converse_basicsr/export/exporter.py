@@ -61,6 +61,7 @@ def export_network(
     kernel: 'np.ndarray | None' = None,
     scale: int | None = None,
     sigma: float | None = None,
+    device: str = 'cpu',
     overwrite: bool = False,
     opt: str | os.PathLike[str] | None = None,
     network_g: Mapping[str, Any] | None = None,
@@ -68,7 +69,7 @@ def export_network(
     """Export a network; docs/export.md describes its inputs and outputs.
 
     Args:
-        checkpoint: File, name of released weights, or a network that was loaded from one.
+        checkpoint: File, name of released weights, or a network that was loaded from one; it is moved to the device.
         output: File to write; its folder is made.
         file_format: One of :data:`FORMATS`.
         size: Height and width of the image to export for.
@@ -77,6 +78,7 @@ def export_network(
         kernel: A blur kernel (kh, kw) of the size to export for, for networks that take one.
         scale: Upscaling factor, for networks that accept any; 1 if None.
         sigma: Noise level of 0 to 255, for networks that take one; 0 if None.
+        device: Where the file is to run, see :func:`converse_basicsr.devices.choose`. ONNX models run on any.
         overwrite: Replace the file if it exists.
         opt: Option file whose ``network_g`` the weights belong to; for a checkpoint that is not loaded.
         network_g: Arguments of the network, which override those found; for a checkpoint that is not loaded.
@@ -94,20 +96,23 @@ def export_network(
         file_format=file_format,
         dynamic=dynamic,
         fold=fold,
+        device=device,
         overwrite=overwrite,
         sources=[path for path in (source, opt) if path is not None],
     )
 
     import torch
 
+    from converse_basicsr import devices
     from converse_basicsr.export import formats
     from converse_basicsr.export.image_network import image_network
 
+    where = devices.choose(device)
     if not isinstance(checkpoint, Loaded):
         checkpoint = load(checkpoint, opt=opt, network_g=network_g)
     elif opt is not None or network_g is not None:
         raise ArgumentError('opt and network_g must be left out for a network that is loaded')
-    net, example = image_network(checkpoint, size=size, kernel=kernel, scale=scale, sigma=sigma)
+    net, example = image_network(checkpoint, size=size, kernel=kernel, scale=scale, sigma=sigma, device=where)
     sizes = [size]
     if dynamic:
         sizes.append((size[0] + 13, size[1] + 7))  # odd where the first is even
@@ -115,7 +120,7 @@ def export_network(
     content = formats.write(net, example, file_format, dynamic=dynamic, fold=fold)
     exported = formats.read(file_format, content)
     for height, width in sizes:
-        inputs = (torch.rand(1, checkpoint.channels, height, width), *example[1:])
+        inputs = (torch.rand(1, checkpoint.channels, height, width).to(where), *example[1:])
         try:
             difference = compare(net, exported, inputs)
         except Exception as error:  # a size check that torch.export has added, or an error of the runtime
@@ -146,6 +151,7 @@ def require_possible(
     dynamic: bool,
     fold: bool,
     overwrite: bool,
+    device: str = 'cpu',
     sources: Iterable[str | os.PathLike[str]] = (),
 ) -> None:
     """Refuse what cannot be exported, before anything is loaded or computed.
@@ -156,6 +162,7 @@ def require_possible(
         dynamic: Whether height and width are left open.
         fold: Whether filters are stored.
         overwrite: Whether the file is replaced if it exists.
+        device: Where the file is to run.
         sources: Files that are read, which are never replaced.
 
     Raises:
@@ -177,6 +184,8 @@ def require_possible(
         raise ArgumentError('dynamic must be false with fold: filters are stored for one size')
     if dynamic and file_format == 'torchscript':
         raise ArgumentError('dynamic: tracing fixes the size; export to torch.export or onnx, or leave it out')
+    if file_format == 'onnx' and device != 'cpu':
+        raise ArgumentError(f'device must be cpu for onnx, whose models run on any, got {device}')
     absent = [name for name in ('onnx', 'onnxscript', 'onnxruntime') if importlib.util.find_spec(name) is None]
     if file_format == 'onnx' and absent:
         raise UserError(f"--format onnx needs {', '.join(absent)}: pip install 'converse-basicsr[export]'")
@@ -196,11 +205,15 @@ def median_seconds(net: Callable[..., 'torch.Tensor'], inputs: tuple['torch.Tens
     """Return the median seconds of a few calls, after one that is not counted."""
     import torch
 
+    from converse_basicsr.devices import synchronize
+
     seconds = []
     with torch.no_grad():
         net(*inputs)
         for _ in range(REPEATS):
+            synchronize(inputs[0].device)
             start = time.perf_counter()
             net(*inputs)
+            synchronize(inputs[0].device)
             seconds.append(time.perf_counter() - start)
     return statistics.median(seconds)

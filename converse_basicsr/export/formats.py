@@ -24,8 +24,8 @@ def write(net: nn.Module, example: tuple[torch.Tensor, ...], file_format: str, *
     """Write a network, in memory: where the disk is full, PyTorch's writers end the process.
 
     Args:
-        net: Takes an image and, where it needs one, a kernel; in eval mode, on the CPU.
-        example: Inputs of the size to export for.
+        net: Takes an image and, where it needs one, a kernel; in eval mode, on the device where the file is to run.
+        example: Inputs of the size to export for, on that device.
         file_format: ``onnx``, ``torch.export`` or ``torchscript``.
         dynamic: Leave height and width open.
         fold: Store filters instead of making them in every call; for fixed sizes.

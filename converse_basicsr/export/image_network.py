@@ -42,15 +42,17 @@ def image_network(
     kernel: np.ndarray | None = None,
     scale: int | None = None,
     sigma: float | None = None,
+    device: torch.device | None = None,
 ) -> tuple[nn.Module, tuple[torch.Tensor, ...]]:
     """Fix the arguments that are no tensors, and make example inputs of the size to export for.
 
     Args:
-        loaded: The network.
+        loaded: The network, which is moved to the device.
         size: Height and width of the image.
         kernel: A blur kernel (kh, kw); a box of the network's size if None.
         scale: Upscaling factor, for networks that accept any.
         sigma: Noise level of 0 to 255, for networks that take one.
+        device: Where to compute; the CPU if None.
 
     Returns:
         The network and its example inputs: an image (1, C, H, W) and, where it takes one, a kernel (1, 1, kh, kw).
@@ -67,9 +69,11 @@ def image_network(
     conditions = choose_conditions(loaded, kernel=kernel, scale=scale, sigma=sigma)
     if 'kernel' in conditions:
         example.append(conditions.pop('kernel'))
+    net = loaded.net.to(device or 'cpu')
+    example = [value.to(device or 'cpu') for value in example]
     try:
         with torch.inference_mode():
-            loaded.net(*example, **conditions)
+            net(*example, **conditions)
     except (ValueError, RuntimeError) as error:
         raise UserError(f'{loaded.name} does not take an image of {size[0]} x {size[1]}: {error}') from error
-    return ImageNetwork(loaded.net, conditions).eval(), tuple(example)
+    return ImageNetwork(net, conditions).eval(), tuple(example)

@@ -8,6 +8,7 @@ from torch import fx, nn
 
 from converse_basicsr.export import real_dft
 from converse_basicsr.ops import sampling, transfer
+from converse_basicsr.ops.float64 import for_float64, moved
 from converse_basicsr.ops.padding import pad2d
 from converse_basicsr.ops.torch_library import complex_dtype
 
@@ -18,7 +19,8 @@ def fft_filter(
     kernel: torch.Tensor, lam: torch.Tensor, scale: int, height: int, width: int, term: str, dtype: torch.dtype
 ) -> torch.Tensor:
     """``ops.torch_library.inverse_filter`` in one piece, of torch's own operators."""
-    return transfer.inverse_filter(kernel, lam, scale, height, width, term).to(dtype)
+    made = transfer.inverse_filter(for_float64(kernel), for_float64(lam), scale, height, width, term)
+    return moved(made.to(dtype), kernel.device)
 
 
 def fft_spectral_filter(

@@ -83,10 +83,10 @@ def inspect_network(net: nn.Module, *, grid: int = GRID, call: Callable[[], obje
 
 
 def _measure(name: str, kernel: torch.Tensor | None, lam: torch.Tensor, eps: float, scale: int, grid: int) -> Layer:
-    lam = lam.detach().double().cpu().flatten()
+    lam = lam.detach().cpu().double().flatten()  # in this order: not every device has float64
     learned = (lam - eps).clamp(0, 1)  # lam is sigmoid + eps: d ln lam / d logit is p (1 - p) / lam
     saturated = learned * (1 - learned) <= SLOPE * lam
-    filters = None if kernel is None else measure(kernel.detach().double().cpu()[0], lam, scale, grid)
+    filters = None if kernel is None else measure(kernel.detach().cpu().double()[0], lam, scale, grid)
     return Layer(name, scale, lam, saturated, filters)
 
 

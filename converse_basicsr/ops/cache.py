@@ -7,6 +7,8 @@ optimizer step, ``load_state_dict`` or any other write changes the values, so th
 reference to the cache; copying, pickling and replicating them is safe.
 
 The comparison takes microseconds on a CPU. On a GPU it would have to wait for the device, so filters are rebuilt there.
+A device without float64 has to wait in any case, because its filters are made on the CPU: they are compared there, and
+stored on the device.
 """
 
 import threading
@@ -16,6 +18,8 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
 import torch
+
+from converse_basicsr.ops.float64 import for_float64
 
 DEFAULT_LIMIT = 1 << 30
 
@@ -100,11 +104,12 @@ class FilterCache:
             lam: Regularisation weight.
             spec: Everything else that determines the filter.
             num_bytes: Size of the filter.
-            build: Makes the filter from kernel and lam.
+            build: Makes the filter from kernel and lam, copies of them on the CPU if their device has no float64.
             owner: The entry is dropped when this object is collected. It is not the kernel itself: torch refuses to
                 exchange the content of tensors that are weakly referenced.
         """
         key = (kernel.data_ptr(), kernel.dtype, lam.dtype, spec)
+        kernel, lam = for_float64(kernel), for_float64(lam)
         with self._lock:
             self._tick += 1
             entry = self._entries.get(key)

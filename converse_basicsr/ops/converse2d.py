@@ -8,6 +8,8 @@ import torch
 from torch import nn
 
 from converse_basicsr.ops import sampling, torch_library
+from converse_basicsr.ops.autocast import has_autocast
+from converse_basicsr.ops.float64 import for_float64, moved
 from converse_basicsr.ops.inference import solve_in_blocks, solve_op
 from converse_basicsr.ops.padding import PADDING_MODES, check_padding, pad2d
 from converse_basicsr.ops.roles import Role
@@ -204,8 +206,8 @@ def _solve(
     y = x.to(work)
     if x0 is None and _has_gains(kernel, scale):
         # Every block depends on its own sample alone, so padding would change nothing.
-        gains = sampling.block_gains(kernel.double(), lam.double(), scale).to(work)
-        return sampling.scale_blocks(y, gains, scale).to(x.dtype)
+        gains = sampling.block_gains(for_float64(kernel).double(), for_float64(lam).double(), scale).to(work)
+        return sampling.scale_blocks(y, moved(gains, x.device), scale).to(x.dtype)
     rows, columns = padding
     grid = (y.shape[-2] + 2 * rows, y.shape[-1] + 2 * columns)
 
@@ -248,12 +250,9 @@ def _records_graph(*tensors: torch.Tensor) -> bool:
 
 
 def _full_precision(device_type: str) -> AbstractContextManager[object]:
-    """A context with autocast off; nothing to switch off on devices without it, such as ``meta``."""
-    # torch.compile meets no device without autocast, and up to torch 2.6 it cannot follow the question.
-    has_autocast = torch.compiler.is_compiling() or torch.amp.is_autocast_available(device_type)
-    if has_autocast and torch.is_autocast_enabled(device_type):
-        return torch.autocast(device_type, enabled=False)
-    return nullcontext()
+    """A context with autocast off; without a step in any graph where it is not on."""
+    is_on = has_autocast(device_type) and torch.is_autocast_enabled(device_type)
+    return torch.autocast(device_type, enabled=False) if is_on else nullcontext()
 
 
 def _pair(name: str, value: int | tuple[int, int], *, least: int) -> tuple[int, int]:

@@ -5,6 +5,7 @@ import torch
 from converse_basicsr.ops import sampling, transfer
 from converse_basicsr.ops.blocking import block_slices, pick, plane_bytes, unexpanded
 from converse_basicsr.ops.cache import filter_cache
+from converse_basicsr.ops.float64 import has_float64, moved
 from converse_basicsr.ops.padding import pad2d
 from converse_basicsr.ops.torch_library import build_filter, complex_dtype
 
@@ -44,16 +45,19 @@ def solve_in_blocks(
     out = x.new_empty(num, channels, scale * height, scale * width)
     filters = None
     dtype = complex_dtype(work)
-    if keep_filter and x.device.type == 'cpu':
+    on_cpu = x.device.type == 'cpu' or not has_float64(x.device)  # where filters are made
+    if keep_filter and on_cpu:
         size = kernel.shape[1] * grid[0] * (grid[1] // 2 + 1) * dtype.itemsize
         filters = filter_cache.get(
             kernel,
             lam,
-            (scale, grid, dtype),
+            (scale, grid, dtype, x.device),
             size,
-            lambda stored_kernel, stored_lam: build_filter(stored_kernel, stored_lam, scale, *grid, 'both', dtype),
+            lambda kernel, lam: moved(build_filter(kernel, lam, scale, *grid, 'both', dtype), x.device),
             owner,
         )
+    if filters is None and not has_float64(x.device):
+        filters = build_filter(kernel, lam, scale, *grid, 'both', dtype)
     taps = kernel.to(work) if scale > 1 else None
     x = unexpanded(x)
     for n, c in block_slices(num, channels, plane_bytes(grid, work), x.device):

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 
 from converse_basicsr.ops import transfer
 from converse_basicsr.ops.blocking import block_slices, pick, plane_bytes, unexpanded
+from converse_basicsr.ops.float64 import for_float64, moved
 from converse_basicsr.ops.padding import pad2d, pad2d_adjoint_
 
 
@@ -26,11 +27,13 @@ def build_filter(
     kernel: torch.Tensor, lam: torch.Tensor, scale: int, height: int, width: int, term: str, dtype: torch.dtype
 ) -> torch.Tensor:
     """``transfer.inverse_filter`` block by block, rounded once to ``dtype``."""
+    device = kernel.device
+    kernel, lam = for_float64(kernel), for_float64(lam)
     num, channels = kernel.shape[:2]
     out = kernel.new_empty(num, channels, height, width // 2 + 1, dtype=dtype)
     for n, c in block_slices(num, channels, plane_bytes(out.shape[-2:], out.dtype), out.device):
         out[n, c] = transfer.inverse_filter(kernel[n, c], lam[n, c], scale, height, width, term)
-    return out
+    return moved(out, device)
 
 
 @torch.library.custom_op('converse_basicsr::inverse_filter', mutates_args=())
@@ -57,13 +60,15 @@ def inverse_filter_backward_op(
     grad: torch.Tensor, kernel: torch.Tensor, lam: torch.Tensor, scale: int, term: str, width: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Gradients of the kernel and of lam, each in the dtype of its tensor."""
+    device = kernel.device
+    grad, kernel, lam = (for_float64(x) for x in (grad, kernel, lam))
     num, channels = kernel.shape[:2]
     grad_kernel = torch.empty_like(kernel, memory_format=torch.contiguous_format)
     grad_lam = torch.empty_like(lam, memory_format=torch.contiguous_format)
     for n, c in block_slices(num, channels, plane_bytes(grad.shape[-2:], grad.dtype), grad.device):
         block = transfer.inverse_filter_vjp(grad[n, c], kernel[n, c], lam[n, c], scale, term, width)
         grad_kernel[n, c], grad_lam[n, c] = block
-    return grad_kernel, grad_lam
+    return moved(grad_kernel, device), moved(grad_lam, device)
 
 
 @inverse_filter_backward_op.register_fake
@@ -93,14 +98,16 @@ def _inverse_filter_backward_setup(ctx: Any, inputs: tuple[Any, ...], output: tu
 
 
 def _inverse_filter_backward_grad(ctx: Any, grad_kernel: torch.Tensor, grad_lam: torch.Tensor) -> tuple[Any, ...]:
-    grad, kernel, lam = ctx.saved_tensors
+    device = ctx.saved_tensors[0].device
+    grad, kernel, lam = (for_float64(x) for x in ctx.saved_tensors)
 
     def first_order(g: torch.Tensor, k: torch.Tensor, weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         of_kernel, of_lam = transfer.inverse_filter_vjp(g, k, weight, ctx.scale, ctx.term, ctx.width)
         return of_kernel.to(kernel.dtype), of_lam.to(lam.dtype)
 
     pull_back = torch.func.vjp(first_order, grad, kernel, lam)[1]
-    return *pull_back((grad_kernel, grad_lam)), None, None, None
+    gradients = pull_back((for_float64(grad_kernel), for_float64(grad_lam)))
+    return *(moved(gradient, device) for gradient in gradients), None, None, None
 
 
 @torch.library.custom_op('converse_basicsr::spectral_filter', mutates_args=())

@@ -1,4 +1,4 @@
-"""Choose what restoring needs besides network and image: kernel, scale, noise level, tiles, device."""
+"""Choose what restoring needs besides network and image: kernel, scale, noise level, tiles."""
 
 from typing import Any, NamedTuple
 
@@ -152,22 +152,6 @@ def choose_overlap(given: int | None, tile: int, default: int) -> int:
     return given
 
 
-def choose_device(name: str | torch.device | None) -> torch.device:
-    """Return the device of that name; if None, CUDA where there is one, else the CPU.
-
-    Raises:
-        ArgumentError: If it does not exist.
-    """
-    if name is None:
-        return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
-    try:
-        device = torch.device(name)
-        torch.empty(0, device=device)
-    except Exception as error:  # torch raises different classes for different kinds of missing devices
-        raise ArgumentError(f'device {name}: {str(error).splitlines()[0]}') from error
-    return device
-
-
 @torch.inference_mode()
 def probe_scale(loaded: Loaded, conditions: dict[str, Any], device: torch.device) -> int:
     """Find the upscaling factor of the network with a test image.
@@ -180,7 +164,8 @@ def probe_scale(loaded: Loaded, conditions: dict[str, Any], device: torch.device
         y = loaded.net(x, **conditions)
     except Exception as error:  # whatever the network of a plugin or of a stranger's file raises
         reason = ' '.join(str(error).split())[:300] or type(error).__name__
-        raise UserError(f'{loaded.name} cannot restore an image of {PROBE} x {PROBE}: {reason}') from error
+        where = '' if device.type == 'cpu' else f' on {device} (--device cpu may help)'
+        raise UserError(f'{loaded.name} cannot restore an image of {PROBE} x {PROBE}{where}: {reason}') from error
     scale = y.shape[-1] // PROBE if isinstance(y, torch.Tensor) and y.ndim == 4 else 0
     if scale < 1 or y.shape != (1, loaded.channels, scale * PROBE, scale * PROBE):
         shape = tuple(y.shape) if isinstance(y, torch.Tensor) else type(y).__name__

@@ -163,9 +163,11 @@ def carry_out(
 
 def _reason(error: Exception) -> str:
     """Return the first line of an exception, or what to do where memory was short, of the CPU or a GPU."""
-    text = next(iter(str(error).strip().splitlines()), type(error).__name__)
-    short = isinstance(error, MemoryError) or any(sign in text for sign in ('out of memory', "can't allocate memory"))
-    return 'the memory is used up; give a smaller --tile' if short else text
+    from converse_basicsr.devices import is_short_of_memory
+
+    if is_short_of_memory(error):
+        return 'the memory is used up; give a smaller --tile'
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def compare(before: Picture, after: Picture, caption: str) -> Picture:

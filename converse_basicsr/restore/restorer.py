@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from torch import nn
 
+from converse_basicsr import devices
 from converse_basicsr.archs.reach import reach_of
 from converse_basicsr.errors import ArgumentError
 from converse_basicsr.files.decoding import BadImage
 from converse_basicsr.files.picture import Picture
 from converse_basicsr.restore.border import close
 from converse_basicsr.restore.checkpoint import Loaded, load
-from converse_basicsr.restore.conditions import choose_conditions, choose_device, choose_tiling, probe_scale
+from converse_basicsr.restore.conditions import choose_conditions, choose_tiling, probe_scale
 from converse_basicsr.restore.tiling import run_tiled
 
 Progress = Callable[[int], object]
@@ -76,7 +77,7 @@ class Restorer:
             tile: Side of a tile in input pixels; the network's default if None.
             overlap: Input pixels that neighbouring tiles share at least; the network's default if None.
             border: Length of the strip that closes a tile to a torus; the network's default if None.
-            device: Where to compute; CUDA where there is one, else the CPU, if None.
+            device: Where to compute, see :func:`converse_basicsr.devices.choose`; ``auto`` if None.
             opt: Option file whose ``network_g`` the weights belong to; recognised from the checkpoint if None.
             network_g: Arguments of the network, which override those found.
 
@@ -124,7 +125,7 @@ class Restorer:
         Raises:
             converse_basicsr.errors.ArgumentError: If an argument does not suit the network.
         """
-        where = choose_device(device)
+        where = devices.choose(device)
         conditions = {
             name: value.to(where) if isinstance(value, torch.Tensor) else value
             for name, value in choose_conditions(loaded, kernel=kernel, scale=scale, sigma=sigma).items()

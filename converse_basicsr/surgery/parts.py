@@ -12,6 +12,7 @@ from torch import nn
 from converse_basicsr.archs.upscale import build_upsampler
 from converse_basicsr.ops import Converse2D
 from converse_basicsr.ops.converse2d import DEFAULT_EPS
+from converse_basicsr.ops.float64 import for_float64
 from converse_basicsr.ops.start import DEFAULT_KERNEL_INIT, RECOMMENDED_LAM_INIT, check_kernel_init, check_lam_init
 
 # BasicSR's logger, by its name, so that the log file of a run says what was exchanged.
@@ -237,7 +238,7 @@ def _start_as_zero_insertion(up: Converse2D, mix: nn.Conv2d) -> None:
     scale = up.scale
     # b (b - a) + a + lam = 0 makes the other gains 0. It has a solution for any b below 1; from 1/2 follow taps and a
     # gain of ordinary size for every lam.
-    b, a = 0.5, -0.5 - 2 * up.lam.double()
+    b, a = 0.5, -0.5 - 2 * for_float64(up.lam).double()
     rows, columns = torch.meshgrid(torch.arange(scale), torch.arange(scale), indexing='ij')
     channel = torch.arange(up.in_channels)
     row, column = rows.flatten()[channel % scale**2], columns.flatten()[channel % scale**2]

@@ -148,6 +148,17 @@ def test_autocast_trains(name, device):
 
 
 @every_network
+def test_it_runs_where_there_is_no_autocast(name):
+    """On ``meta``, say, which tells shapes; ``mps`` had none before torch 2.5."""
+    with torch.device('cpu'):
+        net = build(name)
+        arguments = inputs(net)
+        shape = net(*arguments).shape
+    there = (value.to('meta') if torch.is_tensor(value) else value for value in arguments)
+    assert net.to('meta')(*there).shape == shape
+
+
+@every_network
 def test_it_computes_on_its_device_what_it_computes_on_the_cpu(name, device):
     """Whatever torch's default device is, a network makes its tensors where its parameters are."""
     with torch.device('cpu'):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from pretend_device import pretended_device
 
 from converse_basicsr.archs import ConverseDnCNN
 from converse_basicsr.benchmark import network_times, operator_times, result_tables, timing
@@ -183,7 +184,7 @@ def test_plot_without_matplotlib(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 def test_device_that_is_not_there() -> None:
-    with pytest.raises(UserError, match='--device nonsense cannot be used'):
+    with pytest.raises(UserError, match=r'device nonsense cannot be used: .*; choose from auto, cpu'):
         run('operator', '--cases', 'quick', '--device', 'nonsense')
 
 
@@ -200,3 +201,15 @@ def test_help_does_not_import_torch() -> None:
         'benchmark.add_arguments(argparse.ArgumentParser()); assert "torch" not in sys.modules'
     )
     subprocess.run([sys.executable, '-c', code], check=True)
+
+
+def test_the_error_is_measured_in_float64_on_devices_without_it_too() -> None:
+    case = operator_times.CASES['quick'][0]
+    x, modules = operator_times.build(case, 'cpu')
+    expected = operator_times.errors(modules, x)
+    with pretended_device() as device:
+        there = {name: module.to(device) for name, module in modules.items()}
+        actual = operator_times.errors(there, x.to(device))
+    assert actual.keys() == expected.keys() == {'ours', 'textbook'}
+    assert actual['ours'] < 1e-6
+    assert actual['textbook'] == pytest.approx(expected['textbook'], rel=0.5)

@@ -1,3 +1,4 @@
+import contextlib
 import csv
 import errno
 import os
@@ -11,8 +12,9 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from pretend_device import pretended_device
 
-from converse_basicsr import cli
+from converse_basicsr import cli, devices
 
 
 def test_report_of_a_run(
@@ -91,6 +93,31 @@ def spoil_weights(options: dict[str, Any]) -> None:
     content = torch.load('net.pth')
     next(iter(content['params'].values())).fill_(float('nan'))
     torch.save(content, 'net.pth')
+
+
+@pytest.mark.parametrize('pretended', [False, True])
+def test_a_report_is_made_on_the_device_that_is_asked_for(
+    trained: dict[str, Any], monkeypatch: pytest.MonkeyPatch, pretended: bool
+) -> None:
+    """Whatever ``num_gpu`` says, and though BasicSR knows the CPU and CUDA only."""
+    assert report(trained) == 0
+    expected = Path('results/tiny/report/report.csv').read_text()
+    trained['num_gpu'] = 1
+    monkeypatch.setitem(devices.ACCELERATORS, 'mps', lambda: 1)
+    with pretended_device() if pretended else contextlib.nullcontext():
+        assert report(trained, '--output', 'there', '--device', 'mps:0' if pretended else 'cpu') == 0
+    rows, others = (csv.DictReader(text.splitlines()) for text in (expected, Path('there/report.csv').read_text()))
+    for row, other in zip(rows, others, strict=True):
+        assert (row['image'], row['baseline']) == (other['image'], other['baseline'])
+        assert float(other['network']) == pytest.approx(float(row['network']), abs=0.02)
+
+
+def test_a_device_that_is_not_there_is_refused_before_anything_is_written(
+    trained: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert report(trained, '--output', 'there', '--device', 'xpu:7') == 2
+    assert 'error: --device xpu:7 cannot be used: not on this machine' in capsys.readouterr().err
+    assert not Path('there').exists()
 
 
 @pytest.mark.promise('a report on data that cannot be scored')

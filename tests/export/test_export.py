@@ -143,3 +143,14 @@ def test_arguments_that_do_not_suit_are_named(tmp_path: Path, arguments: dict, m
     loaded = load(tmp_path / 'dncnn.pth')
     with pytest.raises(ValueError, match='opt and network_g must be left out'):
         export_network(loaded, tmp_path / 'net.pt', file_format='torchscript', network_g={'num_feat': 4})
+
+
+def test_onnx_models_run_anywhere_so_no_device_is_taken_for_them(basicsr: Basicsr, capsys) -> None:
+    assert basicsr(*command('dncnn.pth', 'onnx', 'net.onnx', '--device', 'cuda')) == 2
+    assert 'error: --device must be cpu for onnx, whose models run on any, got cuda' in capsys.readouterr().err
+
+
+def test_a_network_is_exported_on_a_device_that_is_there(basicsr: Basicsr, capsys) -> None:
+    assert basicsr(*command('dncnn.pth', 'torchscript', 'net.pt', '--device', 'xpu:7')) == 2
+    assert 'error: --device xpu:7 cannot be used: ' in capsys.readouterr().err
+    assert not Path('net.pt').exists()

@@ -96,7 +96,7 @@ def test_the_examples_in_the_docs_run(shared_data: Path) -> None:
         ('grey.pth', {'tile': 15}, 'tile must be at least 16, got 15'),
         ('grey.pth', {'tile': 32, 'overlap': 25}, r'overlap must be between 0 and tile - 8 \(24\), got 25'),
         ('grey.pth', {'border': -1}, 'border must be at least 0, got -1'),
-        ('grey.pth', {'device': 'tpu'}, 'device tpu: '),
+        ('grey.pth', {'device': 'tpu'}, 'device tpu cannot be used: '),
         ('none.pth', {}, 'checkpoint none.pth is no file'),
     ],
 )

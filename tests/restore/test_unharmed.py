@@ -103,6 +103,7 @@ def test_a_link_to_nothing_is_a_result_that_exists(restore: Callable[..., int], 
     ('error', 'message'),
     [
         (RuntimeError('CUDA out of memory. Tried'), 'the memory is used up; give a smaller --tile'),
+        (RuntimeError('Invalid buffer size: 25.00 GB'), 'the memory is used up; give a smaller --tile'),  # of MPS
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: x"), 'the memory is used up; give a smaller --tile'),
         (MemoryError(), 'the memory is used up; give a smaller --tile'),
         (RuntimeError('sizes differ\nat layer 3'), 'cannot be restored: sizes differ'),
