@@ -45,7 +45,7 @@ def register() -> None:
 
     Raises:
         ValueError: If another object holds one of the names; nothing is registered then.
-        converse_basicsr.errors.UserError: If BasicSR is not installed.
+        converse_basicsr.errors.UserError: If BasicSR is not installed, or its import fails.
 
     Example:
         >>> import converse_basicsr

@@ -2,6 +2,7 @@
 
 import argparse
 
+from converse_basicsr import packages
 from converse_basicsr.commands.arguments import add_force_yml, add_option_file
 
 
@@ -41,8 +42,9 @@ def launched(phase: str, args: argparse.Namespace) -> int | None:
         The exit status; ``None`` without ``--nproc``: this process does the work itself.
 
     Raises:
-        UserError: If the processes cannot be started.
+        UserError: If BasicSR is not installed, or the processes cannot be started.
     """
+    packages.require_basicsr()
     if args.nproc is None:
         return None
     from converse_basicsr.processes import launch

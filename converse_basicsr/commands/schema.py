@@ -3,7 +3,8 @@
 import argparse
 import json
 
-from converse_basicsr.messages import say
+from converse_basicsr import packages
+from converse_basicsr.messages import say, tell
 
 SUMMARY = 'print the JSON Schema of option files, for editors'
 EXAMPLES = """\
@@ -24,6 +25,9 @@ def run(args: argparse.Namespace) -> int:
     from converse_basicsr.options.json_schema import option_file_schema
     from converse_basicsr.register import load_plugins
 
-    load_plugins()
+    if packages.is_installed(packages.BASICSR):
+        load_plugins()
+    else:
+        tell(f'note: names and arguments are checked of this package only: {packages.WITHOUT_BASICSR}')
     say(*json.dumps(option_file_schema(), indent=1).split('\n'))
     return 0

@@ -8,11 +8,11 @@ version gets none of them.
 
 import contextlib
 import gc
-import importlib.util
 import threading
 import warnings
 from collections.abc import Callable, Collection, Iterable, Iterator
 
+from converse_basicsr import packages
 from converse_basicsr.compat import (
     converse_key,
     distributed_start,
@@ -75,28 +75,41 @@ def apply(without: Collection[str] = ()) -> None:
         without: Names of patches to leave out, for tests.
 
     Raises:
-        UserError: If BasicSR is not installed.
+        UserError: If BasicSR is not installed, or its import fails; nothing stays patched then.
     """
     with _lock, _collector_paused():
         if _undo:
             return
-        for name, patch in IMPORTS.items():
-            if name not in without:
-                _undo[name] = put(patch())
-        if importlib.util.find_spec('basicsr') is None:
+        packages.require_basicsr()
+        try:
+            _apply(without)
+        except BaseException as error:  # whatever the modules of BasicSR, and those that they import, raise
+            for undo in reversed(_undo.values()):
+                take_back(undo)
             _undo.clear()
-            raise UserError('BasicSR is not installed in this Python: pip install --no-build-isolation basicsr')
-        from basicsr.version import __version__
+            if not isinstance(error, Exception):
+                raise
+            reason = ' '.join(str(error).split())[:300]
+            raise UserError(
+                f'BasicSR is installed, but its import fails ({type(error).__name__}: {reason}): run: basicsr doctor'
+            ) from error
 
-        if int(__version__.split('.')[0]) > MAJOR_VERSION:
-            warnings.warn(
-                f'BasicSR {__version__} is newer than this package knows ({MAJOR_VERSION}.x): it runs unpatched',
-                stacklevel=2,
-            )
-            return
-        for name, patch in PATCHES.items():
-            if name not in without:
-                _undo[name] = put(patch())
+
+def _apply(without: Collection[str]) -> None:
+    for name, patch in IMPORTS.items():
+        if name not in without:
+            _undo[name] = put(patch())
+    from basicsr.version import __version__
+
+    if int(__version__.split('.')[0]) > MAJOR_VERSION:
+        warnings.warn(
+            f'BasicSR {__version__} is newer than this package knows ({MAJOR_VERSION}.x): it runs unpatched',
+            stacklevel=3,
+        )
+        return
+    for name, patch in PATCHES.items():
+        if name not in without:
+            _undo[name] = put(patch())
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from converse_basicsr import packages
 from converse_basicsr.errors import UserError
 from converse_basicsr.options import keys as definitions
 from converse_basicsr.options.check import declared, registered
@@ -13,7 +14,8 @@ from converse_basicsr.values import fits
 def option_file_schema() -> dict[str, Any]:
     """Make the schema of option files from the definitions and from what is registered.
 
-    What editors cannot know is left to ``basicsr check``: files, sizes, and keys that must agree with others.
+    What editors cannot know is left to ``basicsr check``: files, sizes, and keys that must agree with others. Without
+    BasicSR it cannot be known what is registered: any name is allowed then, beside those that the definitions have.
 
     Raises:
         UserError: If a plugin declares keys with keywords of JSON Schema that are not supported.
@@ -21,13 +23,12 @@ def option_file_schema() -> dict[str, Any]:
     faults = [
         text
         for kind in ('model', 'dataset')
-        for name in registered.names(kind)
+        for name in _known(kind)
         for text in declared.declaration_faults(kind, name)
     ]
     if faults:
         raise UserError(*faults)
-    models = registered.names('model')
-    keys_of_models = {name: declared.model_keys(name) for name in models}
+    keys_of_models = {name: declared.model_keys(name) for name in _known('model')}
     anything = {'additionalProperties': True}
     every_model = {
         part: {key: value for keys, _ in keys_of_models.values() for key, value in getattr(keys, part).items()}
@@ -36,7 +37,7 @@ def option_file_schema() -> dict[str, Any]:
     general = {**definitions.GENERAL, **every_model['options']}
     schema = _section(general, phase='')
     sections = schema['properties']
-    sections['model_type'] = {**sections['model_type'], 'enum': models}
+    sections['model_type'] = {**sections['model_type'], **_name_of('model')}
     sections['datasets']['patternProperties'] = {'^(train|(val|test)(_.*)?)$': _dataset()}
     sections['datasets']['additionalProperties'] = False
     sections['path'] = {**sections['path'], **_section(definitions.PATH), **anything}
@@ -64,6 +65,22 @@ def option_file_schema() -> dict[str, Any]:
         **schema,
         **anything,
     }
+
+
+def _known(kind: str) -> list[str]:
+    """Return the names of a kind that something is known of."""
+    defined: dict[str, Keys | Mapping[str, Any]] = {'model': definitions.MODELS, 'dataset': definitions.DATASETS}
+    if kind in defined and not packages.is_installed(packages.BASICSR):
+        return sorted(defined[kind])
+    return registered.names(kind)
+
+
+def _name_of(kind: str) -> dict[str, Any]:
+    """Return the schema of a name of a kind."""
+    if packages.is_installed(packages.BASICSR):
+        return {'enum': _known(kind)}
+    # Editors complete the names of the first one, and accept those of the second.
+    return {'anyOf': [{'enum': names}, {'type': 'string'}]} if (names := _known(kind)) else {'type': 'string'}
 
 
 def _section(keys: Keys, *, phase: str = '', needed: bool = True) -> dict[str, Any]:
@@ -104,10 +121,11 @@ def _registered(kind: str, key: Key) -> dict[str, Any]:
     else:
         schema = {
             'type': 'object',
-            'properties': {'type': {'enum': registered.names(kind)}},
+            'properties': {'type': _name_of(kind)},
             'required': ['type'],
-            'allOf': [_of_type(kind, name) for name in registered.names(kind)],
         }
+        if of_types := [_of_type(kind, name) for name in _known(kind)]:
+            schema['allOf'] = of_types
     schema['description'] = key.meaning
     return _or_null(schema) if nullable else schema
 
@@ -135,7 +153,7 @@ def _of_model(name: str, keys: definitions.ModelKeys, closed: bool) -> dict[str,
         'properties': {'train': _names(train, train_names), 'val': _names(val, *([] if closed else [{'pattern': '.'}]))}
     }
     foreign = sorted(definitions.OPTIMIZER_OF_MODELS.keys() - registered.optimizer_keys(name).keys())
-    if foreign:
+    if foreign and packages.is_installed(packages.BASICSR):
         then['properties']['train']['patternProperties'] = {'^optim_': {'properties': dict.fromkeys(foreign, False)}}
     if closed:
         then['propertyNames'] = {'anyOf': [{'enum': sorted(top)}, {'pattern': '^(network_|[._])'}]}
@@ -151,11 +169,11 @@ def _names(keys: Keys, *others: dict[str, Any]) -> dict[str, Any]:
 def _dataset() -> dict[str, Any]:
     """Return the schema of a data set: the common keys, and those of its type."""
     common = _section(definitions.DATASET)
-    common['properties']['type'] = {**common['properties']['type'], 'enum': registered.names('dataset')}
+    common['properties']['type'] = {**common['properties']['type'], **_name_of('dataset')}
     common['properties']['io_backend'] = _section(definitions.IO_BACKEND)
     common['additionalProperties'] = True
     common['allOf'] = []
-    for name in registered.names('dataset'):
+    for name in _known('dataset'):
         keys, closed = declared.dataset_keys(name)
         then = _section(keys)
         then['additionalProperties'] = True

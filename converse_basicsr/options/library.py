@@ -1,6 +1,5 @@
 """The option files that come with this package."""
 
-import importlib.resources
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,9 +10,9 @@ from converse_basicsr.files import atomic
 
 def folder() -> Path:
     """Return the folder of the option files: package data of a wheel, ``options/`` in a source checkout."""
-    package = Path(str(importlib.resources.files('converse_basicsr')))
-    checkout = package.resolve().parent
-    return checkout / 'options' if (checkout / 'setup.py').is_file() else package / 'option_files'
+    package = Path(__file__).resolve().parents[1]
+    installed = package / 'option_files'
+    return installed if installed.is_dir() else package.parent / 'options'
 
 
 def option_files() -> Iterator[tuple[str, Path]]:

@@ -5,6 +5,7 @@ import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 
+from converse_basicsr import packages
 from converse_basicsr.errors import UserError
 from converse_basicsr.prepare.grid import check_grid, sorted_scales
 from converse_basicsr.prepare.record import Prepared
@@ -51,12 +52,13 @@ def prepare_demo(
         The complete data set; if it was there already, nothing was done.
 
     Raises:
-        UserError: If scikit-image or a photograph of it is missing, the grid does not fit the scales, something else is
-            in the way, or the disk is full.
+        UserError: If BasicSR, scikit-image or a photograph of it is missing, the grid does not fit the scales,
+            something else is in the way, or the disk is full.
         KeyboardInterrupt: After Ctrl-C; the work so far is kept, and the next call goes on.
     """
     scales = sorted_scales(scales)
     check_grid(scales, CROP, STEP)
+    packages.require(packages.BASICSR, 'lmdb')
     folder = find_photographs()
 
     from converse_basicsr.files.images import Source

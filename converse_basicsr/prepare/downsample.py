@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from converse_basicsr import packages
 from converse_basicsr.errors import UserError
 
 BICUBIC_SUPPORT = 4
@@ -26,10 +27,9 @@ def load_imresize() -> Callable[[np.ndarray, float], np.ndarray]:
     Raises:
         UserError: If BasicSR is not installed.
     """
-    package = importlib.util.find_spec('basicsr')
-    if package is None or package.origin is None:
-        raise UserError('BasicSR is not installed in this Python: pip install --no-build-isolation basicsr')
-    path = Path(package.origin).with_name('utils') / 'matlab_functions.py'
+    packages.require_basicsr()
+    package = importlib.util.find_spec(packages.BASICSR)
+    path = Path(str(package and package.origin)).with_name('utils') / 'matlab_functions.py'
     spec = importlib.util.spec_from_file_location('_basicsr_matlab_functions', path)
     if spec is None or spec.loader is None:
         raise UserError(f'BasicSR cannot be used: {path} is no Python module; install it again')

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from converse_basicsr import packages
 from converse_basicsr.errors import UserError
 from converse_basicsr.prepare.grid import check_step
 from converse_basicsr.prepare.record import Prepared
@@ -83,6 +84,7 @@ def _prepare(
         grid = (crop, step)
     elif step is not None:
         raise UserError(f'--step {step} needs sub-images: give --crop PX, or leave --step out')
+    packages.require('lmdb')
 
     from converse_basicsr.files.images import list_sources
     from converse_basicsr.prepare.job import Job

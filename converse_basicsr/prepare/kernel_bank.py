@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from converse_basicsr import packages
 from converse_basicsr.data.kernel_kinds import SYNTHETIC_KINDS
 from converse_basicsr.prepare.record import Prepared
 
@@ -42,18 +43,16 @@ def prepare_kernel_bank(
     """
     if number < 1:
         raise ValueError(f'number must be at least 1, got {number}')
+    packages.require('lmdb', 'scipy')
 
     import io
 
     import numpy as np
 
-    from converse_basicsr import compat
+    from converse_basicsr.data.blur_kernels import random_kernel
     from converse_basicsr.files.images import encode_png
     from converse_basicsr.prepare.job import Job
     from converse_basicsr.prepare.runner import run_job
-
-    compat.apply()
-    from converse_basicsr.data.blur_kernels import random_kernel
 
     kinds = sorted(set(kinds))
     rng = np.random.default_rng(seed % 2**64)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from converse_basicsr import packages
 from converse_basicsr.prepare.grid import check_grid, sorted_scales
 from converse_basicsr.prepare.record import Prepared
 
@@ -36,12 +37,13 @@ def prepare_sr(
         The complete data set; if it was there already, nothing was done.
 
     Raises:
-        UserError: If the grid does not fit the scales, images are missing or unusable, something else is in the way, or
-            the disk is full.
+        UserError: If BasicSR is not installed, the grid does not fit the scales, images are missing or unusable,
+            something else is in the way, or the disk is full.
         KeyboardInterrupt: After Ctrl-C; the work so far is kept, and the next call goes on.
     """
     scales = sorted_scales(scales)
     check_grid(scales, crop, step)
+    packages.require(packages.BASICSR, 'lmdb')
 
     from converse_basicsr.files.images import list_sources
     from converse_basicsr.prepare.job import Job

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from converse_basicsr import packages
 from converse_basicsr.prepare.grid import sorted_scales
 from converse_basicsr.prepare.record import Prepared
 
@@ -32,15 +33,18 @@ def prepare_testset(
         The complete data sets, by increasing scale; where one was there already, nothing was done.
 
     Raises:
-        UserError: If images are missing or unusable, something else is in the way, or the disk is full.
+        UserError: If BasicSR is not installed, images are missing or unusable, something else is in the way, or
+            the disk is full.
         KeyboardInterrupt: After Ctrl-C; the work so far is kept, and the next call goes on.
     """
+    scales = sorted_scales(scales)
+    packages.require(packages.BASICSR, 'lmdb')
+
     from converse_basicsr.files.images import list_sources
     from converse_basicsr.prepare.job import Job
     from converse_basicsr.prepare.runner import run_job
     from converse_basicsr.prepare.tasks import PairTask, pair_members
 
-    scales = sorted_scales(scales)
     sources, others = list_sources(Path(input), lmdb_keys=False)
     made = []
     for scale in scales:

@@ -2,13 +2,17 @@
 
 import inspect
 import os
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
+import torch
 from torch import nn
 
+from converse_basicsr import packages
 from converse_basicsr.archs.conditions import conditions_of
 from converse_basicsr.archs.detection import detect
 from converse_basicsr.checkpoints import files
@@ -18,9 +22,7 @@ from converse_basicsr.options.check import network_diagnosis, registered
 from converse_basicsr.options.check.attempt import generators_kept
 from converse_basicsr.options.check.stated_network import require_fit, without_files
 from converse_basicsr.options.file import did_you_mean, read_option_file
-
-if TYPE_CHECKING:
-    import torch
+from converse_basicsr.options.networks import build_network, own_networks
 
 # What the networks of BasicSR and of this package call the number of input channels.
 CHANNEL_ARGUMENTS = ('num_in_ch', 'in_chans')
@@ -111,8 +113,6 @@ def load(
     Raises:
         UserError: If the file is missing, damaged or of an unknown network, or does not fit the one asked for.
     """
-    from converse_basicsr.register import load_plugins
-
     path = locate(checkpoint)
     given = dict(network_g or {})
     content = files.read(path)
@@ -130,7 +130,7 @@ def load(
     if given.get('operator', 'converse') != 'converse':
         section.pop('padding', None)  # the twins have none
     section = {**section, **given}
-    load_plugins()
+    _require_registered(section['type'])
     require_fit(section, parameters, path, downloads=opt is not None or 'type' in given)
     net = _build(section, path)
     try:
@@ -152,8 +152,6 @@ def load_start(opt: str | os.PathLike[str], *, network_g: Mapping[str, Any] | No
     Raises:
         UserError: If the file states no network, or one that cannot be built, or weights that do not fit.
     """
-    from converse_basicsr.register import load_plugins
-
     option_file = read_option_file(opt)
     paths, seed = (option_file.options.get(key) for key in ('path', 'manual_seed'))
     seed = 0 if seed is None else seed
@@ -162,20 +160,20 @@ def load_start(opt: str | os.PathLike[str], *, network_g: Mapping[str, Any] | No
     if isinstance(paths, dict) and paths.get('pretrain_network_g'):
         return load(paths['pretrain_network_g'], opt=opt, network_g=network_g)
     section = {**_network_section(opt), **(network_g or {})}
-    load_plugins()
+    _require_registered(section['type'])
     if problem := registered.name_problem(('network_g', 'type'), 'arch', section['type']):
         raise UserError(problem.line(option_file))
     option_file.options = {'network_g': section}
     network_diagnosis(option_file, is_train=True)
-    from basicsr.utils import set_random_seed  # which imports the rest of BasicSR, and so works when it is patched
-
-    with generators_kept():
-        set_random_seed(seed)
+    with generators_kept():  # seeded as BasicSR's training does it
+        random.seed(seed)
+        np.random.seed(seed)  # noqa: NPY002
+        torch.manual_seed(seed)
         net = _build(section, Path(opt))
     return Loaded(net.eval().requires_grad_(False), Path(opt), section, {})
 
 
-def _recognise(parameters: Mapping[str, 'torch.Tensor'], path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def _recognise(parameters: Mapping[str, torch.Tensor], path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Find the section that builds the network by keys and shapes; return it, and the part of it that is assumed."""
     try:
         architecture = detect(parameters)
@@ -194,11 +192,20 @@ def _network_section(opt: str | os.PathLike[str]) -> dict[str, Any]:
     return dict(section)
 
 
-def _build(section: dict[str, Any], path: Path) -> nn.Module:
-    from basicsr.archs import build_network
+def _require_registered(name: object) -> None:
+    """Let BasicSR and its plugins register their networks, unless the one that is needed is this package's own."""
+    own = own_networks()
+    if not isinstance(name, str) or name in own:
+        return
+    packages.require_basicsr(f'network {name} is none of this package{did_you_mean(name, list(own))}')
+    from converse_basicsr.register import load_plugins
 
+    load_plugins()
+
+
+def _build(section: dict[str, Any], path: Path) -> nn.Module:
     try:
-        net: nn.Module = build_network(section)
+        net = build_network(section)
     except Exception as error:  # whatever the constructor of a registered class raises
         raise UserError(f'{section["type"]} cannot be built for checkpoint {path}: {error}') from error
     return net

@@ -1,9 +1,6 @@
 """The option files that come with the package."""
 
 import importlib.util
-import os
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -14,7 +11,7 @@ import yaml
 import converse_basicsr
 from converse_basicsr.options.check.sections import key_problems
 from converse_basicsr.options.file import read_option_file
-from converse_basicsr.options.library import copy_to, option_files, title
+from converse_basicsr.options.library import option_files, title
 
 FILES = dict(option_files())
 
@@ -82,25 +79,3 @@ def test_twins_differ_in_their_network_only() -> None:
                 contents.append(options)
         assert len(contents) > 3
         assert all(content == contents[0] for content in contents)
-
-
-def test_the_installed_package_lists_and_copies_its_files(tmp_path: Path) -> None:
-    root, source, site = Path(__file__).parents[2], tmp_path / 'source', tmp_path / 'site'
-    for name in ('converse_basicsr', 'options'):  # a copy: the build leaves folders behind
-        shutil.copytree(root / name, source / name, ignore=shutil.ignore_patterns('__pycache__'))
-    for name in ('setup.py', 'pyproject.toml', 'README.md', 'LICENSE'):
-        shutil.copy(root / name, source)
-    pip = [sys.executable, '-m', 'pip', 'install', '--quiet', '--no-deps', '--no-build-isolation', '--no-index']
-    subprocess.run([*pip, '--target', str(site), str(source)], check=True, capture_output=True)
-    code = f"""
-from pathlib import Path
-from converse_basicsr.options import library
-assert Path(library.__file__).is_relative_to({str(site)!r})
-assert library.folder().is_relative_to({str(site)!r})
-print(library.copy_to(Path('copies')))
-"""
-    environment = {**os.environ, 'PYTHONPATH': str(site)}
-    command = [sys.executable, '-c', code]
-    output = subprocess.run(command, env=environment, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
-    assert output == f'{len(FILES)}\n'
-    assert copy_to(tmp_path / 'copies') == len(FILES)  # they are the same

@@ -7,6 +7,7 @@ from typing import Any
 
 from converse_basicsr.options.check.attempt import generators_kept, quiet
 from converse_basicsr.options.check.offline import offline
+from converse_basicsr.options.networks import build_network
 
 MOST_PARTS = 30_000
 """Layers and parameters of a network; the largest published ones have some ten thousand."""
@@ -30,8 +31,6 @@ def build(section: Mapping[str, Any], *, most_bytes: float | None = None) -> Any
         TooLargeError: If it has more parts, or needs more memory, than this machine could build.
         DownloadNeeded: If its constructor fetches weights.
     """
-    from basicsr.archs import build_network
-
     most = _memory_bytes() if most_bytes is None else most_bytes
     with quiet(), generators_kept(), _parts_counted(), offline():
         try:

@@ -15,6 +15,7 @@ from converse_basicsr.options.check.attempt import device_of, generators_kept, o
 from converse_basicsr.options.check.data_sets import build_dataset
 from converse_basicsr.options.check.problem import Problem
 from converse_basicsr.options.check.sections import section
+from converse_basicsr.options.networks import build_network
 
 if TYPE_CHECKING:
     import torch
@@ -248,9 +249,7 @@ class _Fit:
         except Exception:  # what fits may fail too: some networks look at values
             pass
         with generators_kept(), quiet():
-            from basicsr.archs import build_network
-
-            network = build_network(dict(self.options['network_g'])).to(device_of(self.options))
+            network = build_network(self.options['network_g']).to(device_of(self.options))
         factor = 1 if gt is None else max(1, gt.shape[-1] // lq.shape[-1])
         sides = [side if side < 2 * CROP else CROP + side % CROP for side in lq.shape[-2:]]
         lq = lq[..., : sides[0], : sides[1]]

@@ -1,4 +1,7 @@
-"""Look up what an option file names in BasicSR's registries, and compare what it passes with the signature there."""
+"""Look up what an option file names in BasicSR's registries, and compare what it passes with the signature there.
+
+Without BasicSR, which holds the registries, there are this package's own networks and nothing else.
+"""
 
 import inspect
 import types
@@ -6,9 +9,11 @@ import typing
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from converse_basicsr import packages
 from converse_basicsr.options.check.problem import Problem
 from converse_basicsr.options.file import did_you_mean
 from converse_basicsr.options.keys import ARGUMENTS, OPTIMIZER_OF_MODELS, PROVIDERS, Key
+from converse_basicsr.options.networks import own_networks
 from converse_basicsr.values import ANYTHING, BOOLEAN, Schema, choice, either, integer, number, optional
 from converse_basicsr.values import problem as value_problem
 
@@ -26,19 +31,26 @@ _IGNORE_UNKNOWN = ('basicsr.', 'converse_basicsr.')
 
 def names(kind: str) -> list[str]:
     """Return the names that an option file can give for a kind (arch, model, dataset, metric, loss), sorted."""
-    from basicsr.utils import registry
-
-    return sorted({name.removesuffix('_basicsr') for name, _ in getattr(registry, f'{kind.upper()}_REGISTRY')})
+    return sorted({name.removesuffix('_basicsr') for name in _held(kind)})
 
 
 def find(kind: str, name: Any) -> Any:
     """Return the object registered under a name, as BasicSR finds it, or ``None``."""
-    from basicsr.utils import registry
-
     if not isinstance(name, str):
         return None
-    held = dict(iter(getattr(registry, f'{kind.upper()}_REGISTRY')))
+    if kind == 'arch' and name in own_networks():
+        return own_networks()[name]
+    held = _held(kind)
     return held.get(f'{name}_basicsr') if name not in held else held[name]
+
+
+def _held(kind: str) -> dict[str, Any]:
+    """Return what is registered of a kind."""
+    if not packages.is_installed(packages.BASICSR):
+        return dict(own_networks()) if kind == 'arch' else {}
+    from basicsr.utils import registry
+
+    return dict(iter(getattr(registry, f'{kind.upper()}_REGISTRY')))
 
 
 def name_problem(keys: tuple[str, ...], kind: str, name: Any) -> Problem | None:
