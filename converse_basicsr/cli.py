@@ -11,7 +11,7 @@ from converse_basicsr import import_path
 from converse_basicsr.commands.arguments import INTERRUPTED
 from converse_basicsr.commands.subcommands import add_commands
 from converse_basicsr.errors import ArgumentError, UserError
-from converse_basicsr.messages import tell
+from converse_basicsr.messages import say, tell
 from converse_basicsr.version import __version__
 
 COMMANDS = {
@@ -29,7 +29,22 @@ COMMANDS = {
     'export': 'converse_basicsr.commands.export',
     'compare': 'converse_basicsr.commands.compare',
     'benchmark': 'converse_basicsr.commands.benchmark',
+    'setup': 'converse_basicsr.commands.setup',
+    'doctor': 'converse_basicsr.commands.doctor',
 }
+
+WELCOME = """\
+converse_basicsr: reverse convolution (Converse2D) for image restoration with BasicSR. What one can do first:
+  basicsr prepare weights                                     fetch the released weights, then restore photographs:
+  basicsr restore INPUT --checkpoint NAME|FILE --output DIR   NAME as in --help, or a checkpoint of yours
+  basicsr inspect --checkpoint NAME|FILE                      see what its reverse convolutions do
+  basicsr setup                                               install BasicSR where it is absent; then train:
+  basicsr options --copy options && basicsr prepare demo      option files and a small data set
+  basicsr train -opt options/demo/converse_srresnet_x4.yml    minutes on a CPU
+  basicsr list                                                networks, models, data sets, metrics and losses
+  basicsr doctor                                              what can run here, and what is broken
+  basicsr COMMAND --help                                      arguments and examples; basicsr --help lists all commands
+"""
 
 EXAMPLES = """\
 examples:
@@ -63,7 +78,7 @@ def build_parser(command: str | None = None) -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line ``argv`` (that of the process if not given).
+    """Run the command line ``argv`` (that of the process if not given); without arguments, print :data:`WELCOME`.
 
     Returns:
         The exit status: 0, or 2 after an error that the user can correct, printed as one line on standard error.
@@ -73,6 +88,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv = sys.argv[1:]
         import_path.protect_children()
     argv = list(argv)
+    if not argv:
+        say(*WELCOME.splitlines())
+        return 0
     command = argv[0] if argv and argv[0] in COMMANDS else None
     try:
         args = build_parser(command).parse_args(argv)

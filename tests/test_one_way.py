@@ -23,6 +23,8 @@ ALLOWED: dict[str, dict[str, str]] = {
         'checkpoints/files.py': 'into the file that `atomic.writing` has opened',
         'benchmark/timing.py': 'no file: a switch of the kernel, in /proc',
         'evaluation/tables.py': 'into memory',
+        'installation/installer.py': 'the output of pip, which its own process writes',
+        'installation/wheel.py': 'sources, into its own temporary folder',
         'prepare/kernel_bank.py': 'into memory',
         'compare/runs.py': 'the terminal output of a run, which its own process writes',
         'prepare/download.py': 'a download grows in place, under a name of its own, for the next one to go on with',

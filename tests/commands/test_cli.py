@@ -1,9 +1,7 @@
 import json
 import os
-import shutil
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -11,7 +9,6 @@ import pytest
 from converse_basicsr import cli
 from converse_basicsr.commands import options
 from converse_basicsr.errors import ArgumentError, UserError
-from converse_basicsr.options.library import option_files
 
 
 def python(code: str) -> str:
@@ -32,6 +29,15 @@ print(sorted({{'torch', 'basicsr', 'cv2', 'numpy'}} & set(sys.modules)))
     output = python(code)
     assert output.endswith('[]')
     assert 'examples:' in output or 'example:' in output
+
+
+def test_without_arguments_it_says_what_can_be_done_first() -> None:
+    code = "import sys; from converse_basicsr import cli; print(cli.main([]), 'torch' in sys.modules)"
+    *lines, last = python(code).splitlines()
+    assert last == '0 False'
+    assert len(lines) == 10
+    commands = [line.split()[1] for line in lines if line.startswith('  basicsr ')]
+    assert {'restore', 'train', 'setup', 'doctor', 'COMMAND'} <= {*commands} <= {*cli.COMMANDS, 'COMMAND'}
 
 
 def test_importing_the_package_imports_neither_torch_nor_basicsr() -> None:
@@ -136,18 +142,3 @@ def test_a_reader_that_is_gone_is_no_error(arguments: list[str]) -> None:
     done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
     os.close(writer)
     assert (done.returncode in (0, cli.CLOSED_PIPE), done.stderr) == (True, '')
-
-
-@pytest.mark.slow
-def test_the_wheel_holds_the_option_files(tmp_path: Path) -> None:
-    root, copy = Path(__file__).parents[2], tmp_path / 'source'  # a copy: the build leaves folders behind
-    for name in ('converse_basicsr', 'options'):
-        shutil.copytree(root / name, copy / name)
-    for name in ('setup.py', 'pyproject.toml', 'README.md', 'LICENSE'):
-        shutil.copy(root / name, copy)
-    pip = [sys.executable, '-m', 'pip', 'wheel', '--quiet', '--no-deps', '--no-build-isolation']
-    subprocess.run([*pip, '-w', str(tmp_path), str(copy)], check=True, capture_output=True)
-    (wheel,) = tmp_path.glob('*.whl')
-    names = zipfile.ZipFile(wheel).namelist()
-    for name, _ in option_files():
-        assert f'converse_basicsr/option_files/{name}' in names
