@@ -38,6 +38,9 @@ OPTION_PACKAGES = {
 }
 
 EXTRAS = {
+    # What trains and prepares data. On Python 3.13 and later pip cannot build BasicSR (`basicsr setup` can): there the
+    # extra brings the rest.
+    'basicsr': ["basicsr>=1.4.2; python_version < '3.13'", 'lmdb', 'scikit-image', 'scipy', 'torchvision'],
     # mmcv-lite and mmcv install the same package, and the lite one would overwrite a full one: only who asks for it by
     # this name gets it, not who asks for all.
     'mmcv-lite': ['mmcv-lite>=2.0'],
@@ -59,6 +62,12 @@ EXTRAS = {
         'jsonschema>=4',
         'matplotlib',
         'safetensors>=0.4',
+        # Tests read the metadata and build the wheel. BasicSR itself: basicsr setup.
+        'setuptools>=77',
+        'lmdb',
+        'scikit-image',
+        'scipy',
+        'torchvision',
     ],
 }
 
@@ -89,6 +98,8 @@ setup(
         'Programming Language :: Python :: 3.10',
         'Programming Language :: Python :: 3.11',
         'Programming Language :: Python :: 3.12',
+        'Programming Language :: Python :: 3.13',
+        'Programming Language :: Python :: 3.14',
         'Topic :: Scientific/Engineering :: Artificial Intelligence',
         'Topic :: Scientific/Engineering :: Image Processing',
         'Typing :: Typed',
@@ -98,16 +109,11 @@ setup(
     package_dir=OPTION_PACKAGES,
     package_data={'converse_basicsr': ['py.typed'], **{name: ['*.yml'] for name in OPTION_PACKAGES}},
     install_requires=[
-        'basicsr>=1.4.2',
-        'lmdb',
         'numpy',
         'opencv-python',
         'pillow>=10.1',
         'pyyaml',
-        'scikit-image',
-        'scipy',
         'torch>=2.4',
-        'torchvision',
         'tqdm',
     ],
     extras_require={**EXTRAS, 'all': ALL},

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Install into .venv, prepare the demo data, train a small Converse-SRResNet x4 for some minutes, and show what it learned.
 #   bash scripts/quickstart.sh
+# Takes the variables of scripts/install.sh.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 options=options/demo/converse_srresnet_x4.yml
@@ -8,6 +9,7 @@ options=options/demo/converse_srresnet_x4.yml
 echo '== 1/4 installing into .venv (some minutes, mostly PyTorch) =='
 bash scripts/install.sh .venv
 basicsr=$PWD/.venv/bin/basicsr
+[ -x "$basicsr" ] || basicsr=$PWD/.venv/Scripts/basicsr.exe # Windows
 
 echo '== 2/4 preparing the demo data: photographs of scikit-image, as LMDB =='
 "$basicsr" prepare demo --output datasets/demo

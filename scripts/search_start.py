@@ -145,6 +145,9 @@ CANDIDATES = {
     'conv_kernel_lr_3': Candidate(
         'depthwise twin, kernels at 3 times the rate', kernel_lr=3, network={'operator': 'conv'}
     ),
+    'conv_beta2_0.95': Candidate(
+        'depthwise twin, beta2 0.95', network={'operator': 'conv'}, train={'optim_g': {'betas': [0.9, 0.95]}}
+    ),
     'paper': Candidate("the paper's: softmax kernels, lam 1.3e-4"),
     'lam_0.01': Candidate('softmax, lam 0.01', lam=0.01),
     'lam_0.03': Candidate('softmax, lam 0.03', lam=0.03),
@@ -221,6 +224,24 @@ CANDIDATES = {
         lam_lr=10,
         train={'grad_clip': 0.1},
     ),
+    'gabor_lam_0.1_lam_lr_10_beta2_0.999': _at_0_1(
+        "Gabor of norm 1, lam 0.1, lam's logit at 10 times the rate, beta2 0.999",
+        kernel=gabor,
+        lam_lr=10,
+        train={'optim_g': {'betas': [0.9, 0.999]}},
+    ),
+    'gabor_lam_0.1_lam_lr_10_beta2_0.95': _at_0_1(
+        "Gabor of norm 1, lam 0.1, lam's logit at 10 times the rate, beta2 0.95",
+        kernel=gabor,
+        lam_lr=10,
+        train={'optim_g': {'betas': [0.9, 0.95]}},
+    ),
+    'gabor_lam_0.1_lam_lr_10_beta2_0.9': _at_0_1(
+        "Gabor of norm 1, lam 0.1, lam's logit at 10 times the rate, beta2 0.9",
+        kernel=gabor,
+        lam_lr=10,
+        train={'optim_g': {'betas': [0.9, 0.9]}},
+    ),
     'gabor_lam_0.3_lam_lr_10': Candidate(
         "Gabor of norm 1, lam 0.3, lam's logit at 10 times the rate", kernel=gabor, lam=0.3, lam_lr=10
     ),
@@ -243,6 +264,12 @@ CANDIDATES = {
         kernel=gabor,
         lam_lr=10,
         data_lam=0.1,
+    ),
+    'gabor_lam_0.1_lam_lr_10_data_lam_0.5': _at_0_1(
+        "Gabor of norm 1, lam 0.1, lam's logit at 10 times the rate; data step: lam 0.5",
+        kernel=gabor,
+        lam_lr=10,
+        data_lam=0.5,
     ),
     'inverse_0_4': Candidate('(1 + s) delta - s softmax, s in [0, 4], lam 1.3e-4', kernel=inverse_blur(0, 4)),
     'inverse_0_4_lam_0.1': _at_0_1('(1 + s) delta - s softmax, s in [0, 4], lam 0.1', kernel=inverse_blur(0, 4)),

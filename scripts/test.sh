@@ -1,12 +1,15 @@
 #!/usr/bin/env bash
 # Install into .venv-test, then check style, layers and types, and test.
 #   bash scripts/test.sh [PYTEST ARGUMENTS]        (-m 'not slow' leaves out the long tests)
+# Takes the variables of scripts/install.sh.
 # Tests on the public test images and released weights run where CONVERSE_BASICSR_DATA names their folder.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 bash scripts/install.sh .venv-test dev,export,mmcv-lite,spandrel
-export PATH=$PWD/.venv-test/bin:$PATH
+programs=$PWD/.venv-test/bin
+[ -d "$programs" ] || programs=$PWD/.venv-test/Scripts # Windows
+export PATH=$programs:$PATH
 
 ruff check .
 ruff format --check .

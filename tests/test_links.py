@@ -1,13 +1,12 @@
 """Links and pictures of the documentation lead somewhere, in the repository and on a package index."""
 
 import re
-import runpy
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-import setuptools
+import setup_arguments
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
@@ -59,13 +58,7 @@ def resolves(page: str, link: str) -> bool:
 
 @pytest.fixture(scope='module')
 def metadata() -> dict[str, Any]:
-    """What setup.py hands to setuptools."""
-    given: dict[str, Any] = {}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(setuptools, 'setup', lambda **arguments: given.update(arguments))
-        patch.chdir(ROOT)
-        given['PROJECT_URL'] = runpy.run_path(str(ROOT / 'setup.py'))['PROJECT_URL']
-    return given
+    return setup_arguments.read()
 
 
 def test_the_pages_are_found() -> None:

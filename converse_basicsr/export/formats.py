@@ -13,6 +13,9 @@ from converse_basicsr.export.lowering import Lowered
 
 Run = Callable[..., torch.Tensor]
 
+SUFFICIENT = '2.8'
+"""The version of PyTorch from which every network can be exported."""
+
 INPUT_NAMES = ('image', 'kernel')
 """Names of the inputs in ONNX models, in the order of the network's arguments."""
 
@@ -53,7 +56,7 @@ def _program(net: nn.Module, example: tuple[torch.Tensor, ...], *, dynamic: bool
     """Export by ``torch.export``, with the image's height and width open if ``dynamic``."""
     shapes: tuple[Any, ...] | None = None
     if dynamic and not hasattr(torch.export.Dim, 'DYNAMIC'):
-        raise UserError(f'--dynamic needs torch 2.8 or newer, this is {torch.__version__}')
+        raise UserError(f'--dynamic needs torch {SUFFICIENT} or newer, this is {torch.__version__}')
     if dynamic:
         open_axis = torch.export.Dim.DYNAMIC
         shapes = ({HEIGHT: open_axis, WIDTH: open_axis}, *(None for _ in example[1:]))
@@ -62,8 +65,10 @@ def _program(net: nn.Module, example: tuple[torch.Tensor, ...], *, dynamic: bool
     try:
         return torch.export.export(net, example, dynamic_shapes=shapes, strict=False)
     except Exception as error:  # torch.export raises most classes for what it cannot follow
-        size = 'leave --dynamic out' if dynamic else 'another --size may help'
-        raise UserError(f'torch.export cannot follow this network ({_first_line(error)}); {size}') from error
+        remedy = 'leave --dynamic out' if dynamic else 'another --size may help'
+        if torch.torch_version.TorchVersion(torch.__version__) < SUFFICIENT:
+            remedy = f'torch {SUFFICIENT} or newer can, this is {torch.__version__}'
+        raise UserError(f'torch.export cannot follow this network ({_first_line(error)}); {remedy}') from error
 
 
 def _first_line(error: Exception) -> str:

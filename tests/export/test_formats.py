@@ -93,6 +93,12 @@ def test_what_cannot_be_followed_is_one_line() -> None:
     assert '\n' not in str(caught.value)
 
 
+def test_an_old_torch_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, '__version__', '2.4.1')
+    with pytest.raises(UserError, match=r'torch.export cannot follow .*; torch 2.8 or newer can, this is 2.4.1'):
+        write(Undecided(), (torch.rand(1, 1, 8, 8),), 'torch.export', dynamic=False, fold=False)
+
+
 @pytest.mark.slow
 def test_torch_alone_runs_the_files(tmp_path: Path) -> None:
     """Neither this package nor BasicSR is imported."""
