@@ -13,6 +13,7 @@ MAX_ASPECT = 4
 """Width of the whole image at most, in heights of the sheet; a wider one is shown lower."""
 CAPTION_SIZE = 18
 CAPTION_LINES = 2
+"""Room for as many, at least."""
 FRAME_COLOUR = (230, 60, 40)  # RGB
 
 
@@ -48,8 +49,8 @@ def compare(panels: Sequence[tuple[str, np.ndarray]], *, window: Window | None =
     """Lay out the whole of the last panel with a framed detail, then that detail of every panel, with captions.
 
     Args:
-        panels: Pairs of caption (lines separated by a newline, two at most) and image, all of one size, 8-bit BGR or
-            grey; the last is the ground truth.
+        panels: Pairs of caption and image, all of one size, 8-bit BGR or grey; the last is the ground truth. Lines of
+            a caption that are wider than its panel are broken between words.
         window: The detail; the one with the strongest contours, a quarter of the image's smaller side wide, if not
             given.
         side: Height of the picture's panels in pixels.
@@ -80,26 +81,42 @@ def compare(panels: Sequence[tuple[str, np.ndarray]], *, window: Window | None =
         tiles.append((caption, cv2.resize(detail, (side, side), interpolation=cv2.INTER_NEAREST)))
 
     line_height = CAPTION_SIZE + 4
+    font = ImageFont.load_default(CAPTION_SIZE)
+    captions = [_fitting_lines(caption, tile.shape[1], font) for caption, tile in tiles]
     sheet = Image.new(
         'RGB',
         (
             sum(tile.shape[1] + MARGIN for _, tile in tiles) + MARGIN,
-            side + 2 * MARGIN + CAPTION_LINES * line_height + MARGIN // 2,
+            side + 2 * MARGIN + max(CAPTION_LINES, *map(len, captions)) * line_height + MARGIN // 2,
         ),
         'white',
     )
     draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(CAPTION_SIZE)
     left = MARGIN
-    for caption, tile in tiles:
+    for lines, (_, tile) in zip(captions, tiles):
         sheet.paste(Image.fromarray(cv2.cvtColor(tile, cv2.COLOR_BGR2RGB)), (left, MARGIN))
-        for number, line in enumerate(caption.split('\n')[:CAPTION_LINES]):
+        for number, line in enumerate(lines):
             at = (left + tile.shape[1] // 2, side + MARGIN + MARGIN // 2 + number * line_height)
             draw.text(at, line, fill='black', font=font, anchor='ma')
         left += tile.shape[1] + MARGIN
     x0, y0, x1, y1 = corners
     draw.rectangle((MARGIN + x0, MARGIN + y0, MARGIN + x1, MARGIN + y1), outline=FRAME_COLOUR, width=3)
     return cv2.cvtColor(np.asarray(sheet), cv2.COLOR_RGB2BGR)
+
+
+def _fitting_lines(caption: str, width: int, font: 'ImageFont.FreeTypeFont | ImageFont.ImageFont') -> list[str]:
+    """Break the lines of a caption between words so that each is at most ``width`` pixels wide, words allowing."""
+    lines: list[str] = []
+    for line in caption.split('\n'):
+        fitting, *words = line.split(' ')
+        for word in words:
+            if font.getlength(f'{fitting} {word}') > width:
+                lines.append(fitting)
+                fitting = word
+            else:
+                fitting = f'{fitting} {word}'
+        lines.append(fitting)
+    return lines
 
 
 def stack(pictures: Sequence[np.ndarray]) -> np.ndarray:

@@ -39,3 +39,16 @@ def test_compare_lays_out_what_it_is_given() -> None:
     assert (compared == sheet.FRAME_COLOUR[::-1]).all(-1).any()
     with pytest.raises(ValueError, match='one size'):
         sheet.compare([('a', truth), ('b', truth[1:])])
+
+
+def test_wide_captions_do_not_reach_into_the_next_panel() -> None:
+    truth = np.zeros((64, 64), np.uint8)
+    caption = 'a network whose label is far wider than the picture of it'
+    side, below = 128, slice(sheet.MARGIN + 128, None)
+    alone = sheet.compare([('', truth), (caption, truth), ('', truth)], side=side)
+    left = 3 * sheet.MARGIN + 2 * side  # the whole image and the first panel stand before it
+    captions = alone[below]
+    assert (captions[:, left : left + side] < 128).any()
+    assert (captions[:, : left - sheet.MARGIN] == 255).all()
+    assert (captions[:, left + side + sheet.MARGIN :] == 255).all()
+    assert (alone[-sheet.MARGIN // 2 :] == 255).all()
