@@ -96,9 +96,7 @@ def test_what_needs_no_basicsr_works_without(bare: dict[str, Any], name: str) ->
 def test_what_needs_more_says_so_in_one_line_and_writes_nothing(bare: dict[str, Any], name: str) -> None:
     ran = bare['refused'][name]
     line = {'prepare denoise': LMDB, 'prepare deblur': LMDB}.get(name, WITHOUT_BASICSR)
-    if name == 'prepare kernels':
-        line = 'lmdb, scipy are not installed in this Python: run: pip install lmdb scipy'
-    elif name.startswith(('restore', 'export', 'inspect')):
+    if name.startswith(('restore', 'export', 'inspect')):
         known = ', '.join(sorted(bare_install.NETWORKS))
         line = f'network EDSR is none of this package; known: {known}: {WITHOUT_BASICSR}'
     assert (ran['status'], ran['out'], ran['err']) == (2, '', f'basicsr: error: {line}\n')

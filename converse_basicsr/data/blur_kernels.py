@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from basicsr.data.degradations import bivariate_Gaussian
 from scipy.ndimage import gaussian_filter
 
 from converse_basicsr.data.kernel_kinds import SYNTHETIC_KINDS
@@ -18,10 +19,7 @@ MOTION_SOFTNESS = 0.4
 
 
 def gaussian_kernel(rng: np.random.Generator, size: int) -> np.ndarray:
-    r"""Draw an anisotropic Gaussian: two standard deviations and an angle.
-
-    :math:`k(x) \propto \exp(-x^T \Sigma^{-1} x / 2)`, computed step for step as BasicSR's ``bivariate_Gaussian``
-    does, to the last bit.
+    """Draw an anisotropic Gaussian: two standard deviations and an angle.
 
     Args:
         rng: Source of the draws.
@@ -31,13 +29,7 @@ def gaussian_kernel(rng: np.random.Generator, size: int) -> np.ndarray:
         The kernel, float64, (size, size), with sum 1.
     """
     sigma_x, sigma_y = rng.uniform(*GAUSSIAN_SHARES, 2) * size
-    angle = rng.uniform(0, np.pi)
-    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    covariance = rotation @ (np.diag([sigma_x**2, sigma_y**2]) @ rotation.T)
-    axis = np.arange(size) - (size - 1) / 2
-    place = np.stack(np.meshgrid(axis, axis), -1)
-    kernel = np.exp(-0.5 * np.sum(np.dot(place, np.linalg.inv(covariance)) * place, 2))
-    return kernel / kernel.sum()
+    return bivariate_Gaussian(size, sigma_x, sigma_y, rng.uniform(0, np.pi), isotropic=False).astype(np.float64)
 
 
 def motion_kernel(rng: np.random.Generator, size: int) -> np.ndarray:

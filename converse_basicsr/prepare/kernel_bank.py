@@ -43,16 +43,19 @@ def prepare_kernel_bank(
     """
     if number < 1:
         raise ValueError(f'number must be at least 1, got {number}')
-    packages.require('lmdb', 'scipy')
+    packages.require(packages.BASICSR, 'lmdb', 'scipy')
 
     import io
 
     import numpy as np
 
-    from converse_basicsr.data.blur_kernels import random_kernel
+    from converse_basicsr import compat
     from converse_basicsr.files.images import encode_png
     from converse_basicsr.prepare.job import Job
     from converse_basicsr.prepare.runner import run_job
+
+    compat.apply()
+    from converse_basicsr.data.blur_kernels import random_kernel
 
     kinds = sorted(set(kinds))
     rng = np.random.default_rng(seed % 2**64)

@@ -77,17 +77,6 @@ def test_training_draws_kernels_and_noise(root: Path) -> None:
     assert torch.equal(dataset[0]['kernel'], first)
 
 
-@pytest.mark.parametrize('size', [3, 7, 25])
-def test_gaussian_kernels_are_those_of_basicsr_to_the_last_bit(size: int) -> None:
-    from basicsr.data.degradations import bivariate_Gaussian
-
-    for seed in range(20):
-        rng = np.random.default_rng(seed)
-        sigma_x, sigma_y = rng.uniform(*blur_kernels.GAUSSIAN_SHARES, 2) * size
-        expected = bivariate_Gaussian(size, sigma_x, sigma_y, rng.uniform(0, np.pi), isotropic=False)
-        np.testing.assert_array_equal(blur_kernels.gaussian_kernel(np.random.default_rng(seed), size), expected)
-
-
 def test_training_takes_from_the_bank(root: Path) -> None:
     second = root.parent / 'second.npy'
     np.save(second, np.eye(5))
