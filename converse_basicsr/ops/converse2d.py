@@ -1,14 +1,13 @@
 """Reverse convolution: the functional ``converse2d`` and the learnable layer ``Converse2D``."""
 
 import functools
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any, ClassVar
 
 import torch
 from torch import nn
 
 from converse_basicsr.ops import sampling, torch_library
-from converse_basicsr.ops.autocast import has_autocast
+from converse_basicsr.ops.autocast import autocast_off
 from converse_basicsr.ops.float64 import for_float64, moved
 from converse_basicsr.ops.inference import solve_in_blocks, solve_op
 from converse_basicsr.ops.padding import PADDING_MODES, check_padding, pad2d
@@ -76,7 +75,7 @@ def converse2d(
     lead = torch.broadcast_shapes(kernel.shape[:2], lam.shape[:2])
     kernel, lam = kernel.expand(*lead, -1, -1), lam.expand(*lead, -1, -1)
     needs_transform = max(kernel.shape[-2:]) > scale
-    with _full_precision(x.device.type):
+    with autocast_off(x.device.type):
         if x0 is None and needs_transform and not torch.compiler.is_compiling() and not _records_graph(x, kernel, lam):
             return solve_in_blocks(x, kernel, lam, scale, 0, 0, 'circular', keep_filter=False)
         return _solve(x, kernel, lam, scale, x0)
@@ -173,7 +172,7 @@ class Converse2D(nn.Module):
         _check_floating('x', x)
         rows, columns = self.padding
         check_padding(x.shape[-2], x.shape[-1], (columns, columns, rows, rows), self.padding_mode)
-        with _full_precision(x.device.type):
+        with autocast_off(x.device.type):
             if max(self.kernel_size) > self.scale and not _records_graph(x, self.weight, self.bias):
                 solve = solve_op if torch.compiler.is_compiling() else functools.partial(solve_in_blocks, owner=self)
                 return solve(x, self.weight, self.lam, self.scale, rows, columns, self.padding_mode)
@@ -247,12 +246,6 @@ def _records_graph(*tensors: torch.Tensor) -> bool:
     if torch.jit.is_tracing() or torch_library.is_transformed():
         return True
     return any(type(t) not in (torch.Tensor, nn.Parameter) for t in tensors)
-
-
-def _full_precision(device_type: str) -> AbstractContextManager[object]:
-    """A context with autocast off; without a step in any graph where it is not on."""
-    is_on = has_autocast(device_type) and torch.is_autocast_enabled(device_type)
-    return torch.autocast(device_type, enabled=False) if is_on else nullcontext()
 
 
 def _pair(name: str, value: int | tuple[int, int], *, least: int) -> tuple[int, int]:
