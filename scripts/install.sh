@@ -6,6 +6,16 @@
 # TORCH_INDEX=URL     the index that PyTorch is taken from: that of the CPU builds, say, which are far smaller
 # UV=0                pip, even where there is uv
 set -euo pipefail
+case ${1:-} in
+    -h | --help)
+        sed -n '2,/^set /{/^# /s/^# //p}' "$0"
+        exit
+        ;;
+    -*)
+        echo "install.sh: the first argument names a folder: $1 is an option, and there is only --help" >&2
+        exit 2
+        ;;
+esac
 venv=${1:-.venv}
 case $venv in
     /* | [A-Za-z]:*) ;;

@@ -3,6 +3,11 @@
 #   bash scripts/quickstart.sh
 # Takes the variables of scripts/install.sh.
 set -euo pipefail
+if [ $# -gt 0 ]; then
+    sed -n '2,/^set /{/^# /s/^# //p}' "$0" >&2
+    [ "$*" = --help ] || [ "$*" = -h ] || exit 2
+    exit
+fi
 cd "$(dirname "$0")/.."
 options=options/demo/converse_srresnet_x4.yml
 

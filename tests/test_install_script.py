@@ -162,3 +162,28 @@ def test_an_environment_of_another_python_is_left_alone(machine: Machine) -> Non
     status, said, asked = machine.install(PYTHON='python3.11')
     assert (status, asked) == (2, [])
     assert 'is of Python 3.12.1, and PYTHON=python3.11 is 3.11.7' in said
+
+
+@pytest.mark.parametrize(
+    ('script', 'argument', 'status'),
+    [
+        ('install', '--help', 0),
+        ('install', '--hepl', 2),
+        ('quickstart', '--help', 0),
+        ('quickstart', '--python', 2),
+    ],
+)
+def test_an_option_is_no_folder_and_starts_nothing(tmp_path: Path, script: str, argument: str, status: int) -> None:
+    copy = tmp_path / 'scripts' / f'{script}.sh'
+    copy.parent.mkdir()
+    shutil.copy(ROOT / f'scripts/{script}.sh', copy)
+    ran = subprocess.run(
+        [str(BASH), str(copy), argument], env={'PATH': '/usr/bin:/bin'}, capture_output=True, text=True
+    )
+    assert ran.returncode == status
+    assert (
+        'help' in ran.stdout + ran.stderr
+        if status and script == 'install'
+        else f'bash scripts/{script}.sh' in ran.stdout + ran.stderr
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ['scripts']
