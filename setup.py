@@ -58,6 +58,7 @@ EXTRAS = {
         'types-tqdm',
         'import-linter>=2.10',
         'pytest>=8',
+        'pytest-xdist>=3.2',
         'hypothesis>=6',
         'jsonschema>=4',
         'matplotlib',

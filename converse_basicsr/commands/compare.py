@@ -15,13 +15,16 @@ under the current directory. An interrupted command goes on where it stopped whe
 trained again.
 
 Writes OUTPUT/NAME.md, its figures (NAME_curves.csv, NAME_runs.csv), plots and pictures. --report-only writes the
-Markdown and the plots again from the two CSV files alone.
+Markdown and the plots again from the two CSV files alone. --merge does so from the CSV files of several folders, as of
+machines that have trained one seed each: no run is trained.
 
 examples:
   basicsr compare options/small/denoise.yml
   basicsr compare options/small/denoise.yml options/small/ablation_padding.yml --jobs 2 --threads 1
   basicsr compare options/small/denoise.yml --force_yml train:total_iter=200 --output trial
   basicsr compare options/small/denoise.yml --report-only
+  basicsr compare options/small/denoise.yml --force_yml compare:seeds=[1] --output of_seed_1
+  basicsr compare options/small/denoise.yml --merge of_seed_0 of_seed_1 --output comparison
 """
 
 
@@ -35,7 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--threads', type=int, metavar='N', help='CPU threads of each run (default: the CPUs shared by the jobs)'
     )
-    parser.add_argument('--report-only', action='store_true', help='write the report from the CSV files again')
+    made = parser.add_mutually_exclusive_group()
+    made.add_argument('--report-only', action='store_true', help='write the report from the CSV files again')
+    made.add_argument(
+        '--merge', nargs='+', type=Path, metavar='FOLDER', help='write it from the CSV files of these folders together'
+    )
     add_force_yml(parser, 'override values of every file, for all runs')
 
 
@@ -52,7 +59,13 @@ def run(args: argparse.Namespace) -> int:
         if getattr(args, name) is not None and getattr(args, name) < 1:
             raise UserError(f'--{name}: must be at least 1, got {getattr(args, name)}')
     comparisons = read_comparisons(args.files, args.force_yml)
-    if args.report_only:
+    if args.merge:
+        from converse_basicsr.compare.merge import merge_tables
+
+        require_places(comparisons, args.output)
+        for comparison in comparisons:
+            merge_tables(comparison, args.merge, args.output)
+    elif args.report_only:
         require_places(comparisons, args.output, with_tables=False)
     else:
         from converse_basicsr.compare.train_and_measure import train_and_measure

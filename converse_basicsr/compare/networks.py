@@ -20,6 +20,10 @@ MAX_FIGURE = 1e30
 """No measured figure is larger, and larger ones cannot be drawn."""
 
 
+ANEW = 'the command writes it anew without --report-only and --merge'
+"""What to do about a table that cannot be used."""
+
+
 @dataclass
 class Network:
     """What was measured of one network.
@@ -72,7 +76,7 @@ def mean(values: Iterable[float]) -> float:
         return math.nan
 
 
-def read_networks(base: Path, labels: Sequence[str]) -> tuple[list[Network], list[str], float, str]:
+def read_networks(base: Path, labels: Sequence[str]) -> tuple[list[Network], list[str], float, list[str]]:
     """Read ``NAME_curves.csv`` and ``NAME_runs.csv``.
 
     Args:
@@ -80,7 +84,8 @@ def read_networks(base: Path, labels: Sequence[str]) -> tuple[list[Network], lis
         labels: The networks that are looked for.
 
     Returns:
-        The networks; the quantities found, in the order of the file; the score of the input alone; the machine.
+        The networks; the quantities found, in the order of the file; the score of the input alone; the machines on
+        which steps were timed.
 
     Raises:
         UserError: If a file is missing or damaged, or lacks a network or every metric.
@@ -90,11 +95,12 @@ def read_networks(base: Path, labels: Sequence[str]) -> tuple[list[Network], lis
     quantities = list(dict.fromkeys(row['quantity'] for row in curves if '/' in row['quantity']))
     if not quantities:
         raise UserError(f'{base}_curves.csv holds no metric of a test set')
-    networks = []
+    networks, machines = [], []
     for label in labels:
         own = [row for row in runs if row['label'] == cell(label)]
         if not own:
-            raise UserError(f'{base}_runs.csv has no run of {label}; run the command without --report-only')
+            raise UserError(f'{base}_runs.csv has no run of {label}; {ANEW}')
+        machines.append(own[0]['machine'])
         of_label = [row for row in curves if row['label'] == cell(label)]
         networks.append(
             Network(
@@ -107,7 +113,7 @@ def read_networks(base: Path, labels: Sequence[str]) -> tuple[list[Network], lis
                 [row['wall_s'] for row in own],
             )
         )
-    return networks, quantities, runs[0]['baseline'], runs[0]['machine']
+    return networks, quantities, runs[0]['baseline'], list(dict.fromkeys(machines))
 
 
 def _curves(rows: list[dict[str, Any]], quantity: str) -> dict[int, list[tuple[int, float]]]:
@@ -127,7 +133,7 @@ def read_csv(path: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
     try:
         head, *lines = tables.read_rows(path) or [[]]
     except FileNotFoundError:
-        raise UserError(f'{path} does not exist; run the command without --report-only first') from None
+        raise UserError(f'{path} does not exist; {ANEW}') from None
     if tuple(head) != tuple(columns) or not lines:
         raise UserError(f'{path} must hold rows with the columns {", ".join(columns)}')
     rows = []
@@ -135,7 +141,7 @@ def read_csv(path: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
         try:
             rows.append({name: _value(name, text) for name, text in zip(columns, line, strict=True)})
         except ValueError:
-            raise UserError(f'{path}:{number} is damaged; run the command without --report-only') from None
+            raise UserError(f'{path}:{number} is damaged; {ANEW}') from None
     return rows
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from converse_basicsr.compare.comparison import Comparison
-from converse_basicsr.compare.networks import CURVE_COLUMNS, RUN_COLUMNS, Network, mean, read_networks
+from converse_basicsr.compare.networks import ANEW, CURVE_COLUMNS, RUN_COLUMNS, Network, mean, read_networks
 from converse_basicsr.compare.score_table import caption, in_decibels, score_table
 from converse_basicsr.errors import UserError
 from converse_basicsr.evaluation import places, tables
@@ -67,7 +67,7 @@ def write_page(comparison: Comparison, folder: Path) -> Path:
         UserError: If a CSV file is missing, damaged or does not fit the comparison, or matplotlib is missing.
     """
     base = folder / comparison.name
-    networks, found, baseline, machine = read_networks(base, comparison.labels)
+    networks, found, baseline, machines = read_networks(base, comparison.labels)
     held_out = [quantity for quantity in map(cell, comparison.scored_once) if quantity in found]
     validated = [quantity for quantity in map(cell, comparison.validated) if quantity in found]
     if not validated:  # tables of an earlier version of the file
@@ -77,16 +77,14 @@ def write_page(comparison: Comparison, folder: Path) -> Path:
     quantity = validated[0]
     for network in networks:
         if not network.ends(quantity):
-            raise UserError(
-                f'{base}_curves.csv has no {quantity} of {network.label}; run the command without --report-only'
-            )
+            raise UserError(f'{base}_curves.csv has no {quantity} of {network.label}; {ANEW}')
     plots = []
     for kind, axis in (('iterations', 'iterations'), ('time', 'training time of one run, s')):
         path = folder / f'{comparison.name}_{kind}.svg'
         save_plot(networks, path, kind, axis, quantity)
         plots.append((f'{quantity} over {kind}', path.name))
     pictures = sorted(path.name for path in pictures_of(comparison.name, folder))
-    text = markdown(comparison, networks, [*validated, *held_out], baseline, machine, plots, pictures)
+    text = markdown(comparison, networks, [*validated, *held_out], baseline, machines, plots, pictures)
     path = folder / f'{comparison.name}.md'
     atomic.write_text(path, text)
     return path
@@ -135,7 +133,7 @@ def markdown(
     networks: Sequence[Network],
     quantities: Sequence[str],
     baseline: float,
-    machine: str,
+    machines: Sequence[str],
     plots: Iterable[tuple[str, str]],
     pictures: Iterable[str],
 ) -> str:
@@ -144,6 +142,7 @@ def markdown(
     unit = ' dB' if in_decibels(comparison, quantities[0]) else ''
     losses = [loss for network in networks for loss in network.losses]
     finite = all(abs(loss) < float('inf') for loss in losses)  # false for nan too
+    runs = sum(len(network.ends(quantities[0])) for network in networks)
     iterations = sorted({network.iterations for network in networks})
     task = comparison.option_file
     train = task.options['datasets']['train']
@@ -157,7 +156,7 @@ def markdown(
     lines = [
         f'# {plain(comparison.title)}',
         '',
-        f'{len(comparison.runs)} runs of {" or ".join(f"{count:,}" for count in iterations)} iterations with '
+        f'{runs} runs of {" or ".join(f"{count:,}" for count in iterations)} iterations with '
         f'{train["batch_size_per_gpu"]} {patches} from {plain(train["name"])}; '
         f'{equality if are_equal else "some differ in their data or their section train"}. '
         f'The {"enlarged " if task.options.get("scale", 1) > 1 else ""}input alone scores {baseline:.2f}{unit}. '
@@ -168,7 +167,8 @@ def markdown(
         'Step: median of a training iteration, the networks in turns in one process; training: iterations times '
         'step. Wall-clock time of a run beside others on the machine, with validation: '
         + ', '.join(f'{plain(network.label)} {mean(network.wall_seconds):.0f} s' for network in networks)
-        + f'. {plain(machine)}.',
+        + f'. {plain("; ".join(machines))}.'
+        + (' Steps were timed on different machines.' if len(machines) > 1 else ''),
         '',
     ]
     for title, name in plots:
