@@ -6,15 +6,20 @@ that Ctrl-C does not cut short.
 
 import importlib
 import sys
+import sysconfig
 import tempfile
 from pathlib import Path
 
 from converse_basicsr.errors import UserError
 from converse_basicsr.files import atomic
+from converse_basicsr.files.lock import locked
 from converse_basicsr.installation import combinations, distributions, interrupts, needed, wheel
 from converse_basicsr.installation.installer import Installer, require_suitable_environment
 from converse_basicsr.installation.probing import probe
 from converse_basicsr.messages import tell
+
+LOCK = '.basicsr_setup.lock'
+"""In the environment's site-packages, while they are changed."""
 
 
 def set_up(*, source: Path | None = None, keep: Path | None = None, dry_run: bool = False) -> list[str]:
@@ -29,7 +34,7 @@ def set_up(*, source: Path | None = None, keep: Path | None = None, dry_run: boo
         What was done, or would be, in lines.
 
     Raises:
-        UserError: If it cannot be installed, or cannot be imported afterwards.
+        UserError: If it cannot be installed, another process is installing it, or it cannot be imported afterwards.
         KeyboardInterrupt: After Ctrl-C; the environment is as it was, or whole.
     """
     found = distributions.find('basicsr')
@@ -53,7 +58,11 @@ def set_up(*, source: Path | None = None, keep: Path | None = None, dry_run: boo
         lines = [] if keep is None else [_kept(built, keep)]
         if found is not None:
             return [*lines, f'BasicSR is installed, and used as it is: {found}']
-        return [*lines, *_install(built, installer, work, dry_run=dry_run)]
+        if dry_run:
+            return [*lines, *_install(built, installer, work, dry_run=True)]
+        # Jobs of a cluster that share an environment may all begin with `basicsr setup`.
+        with locked(Path(sysconfig.get_path('purelib'), LOCK), f'the environment {distributions.shown(sys.prefix)}'):
+            return [*lines, *_install(built, installer, work, dry_run=False)]
 
 
 def _install(built: Path, installer: Installer, work: Path, *, dry_run: bool) -> list[str]:

@@ -9,6 +9,7 @@ import pytest
 
 from converse_basicsr import cli
 from converse_basicsr.errors import UserError
+from converse_basicsr.files.lock import locked
 from converse_basicsr.installation import distributions, set_up
 from converse_basicsr.installation.distributions import Found
 from converse_basicsr.installation.probing import Outcome
@@ -58,8 +59,9 @@ class Recorder:
 
 
 @pytest.fixture
-def absent(monkeypatch: pytest.MonkeyPatch) -> None:
+def absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A Python without BasicSR, where it works once it is installed."""
+    monkeypatch.setattr(set_up, 'LOCK', str(tmp_path / 'site/lock'))
     monkeypatch.setattr(distributions, 'find', lambda name: None)
     monkeypatch.setattr(set_up, 'probe', lambda name: Outcome())
     monkeypatch.setattr(set_up, 'Installer', Recorder)
@@ -98,6 +100,18 @@ def test_a_stop_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(Recorder, 'install', stop)
     assert cli.main(['setup', '--from', str(wheel_of_basicsr(tmp_path))]) == 130
     assert not Recorder.folder.exists()
+
+
+@pytest.mark.usefixtures('absent')
+def test_one_at_a_time_changes_an_environment(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = str(wheel_of_basicsr(tmp_path))
+    with locked(Path(set_up.LOCK), 'the environment'):
+        assert cli.main(['setup', '--from', source]) == 2
+        assert 'is in use by process' in capsys.readouterr().err.splitlines()[-1]
+        assert Recorder.steps == []
+        assert cli.main(['setup', '--from', source, '--dry-run']) == 0, 'which changes nothing'
+    assert cli.main(['setup', '--from', source]) == 0
+    assert not Path(set_up.LOCK).exists()
 
 
 @pytest.mark.parametrize('arguments', [[], ['--dry-run'], ['--from', 'nowhere']])
