@@ -145,11 +145,26 @@ ROWS = [
     ),
 ]
 
-START = """\
-  # For a training of some thousand iterations (docs/training.md), with lam_lr_mult: 10 in optim_g:
-  # kernel_init: gabor
-  # lam_init: 0.1
+# Name of a network -> what starts it for a short training, and the factors of its learning rate
+SHORT_STARTS = {
+    'ConverseDnCNN': ('kernel_lr_mult: 0.3, lam_lr_mult: 10', ['kernel_init: small_normal', 'lam_init: 0.1']),
+    'ConverseSRResNet': (
+        'lam_lr_mult: 10',
+        ['kernel_init: gabor', 'lam_init: 0.1', 'up_kernel_init: unit_normal'],
+    ),
+    'ConverseNet': ('lam_lr_mult: 10', ['kernel_init: gabor', 'lam_init: 0.1']),
+    'ConverseUSRNet': ('lam_lr_mult: 10', ['kernel_init: gabor', 'lam_init: 0.1', 'data_lam_init: 0.1']),
+}
+RECOMMENDED = """\
+  kernel_init: small_normal  # with the factors of lr, for short trainings (docs/training.md); else the paper's start
+  lam_init: 0.1
 """
+RATES = """\
+    kernel_lr_mult: 0.3  # kernels of a norm about lam move the filter by 1 / lam times as much
+    lam_lr_mult: 10  # lam's logits learn at ten times the rate
+"""
+# The ablations that change the paper's start
+FROM_THE_PAPER = ('ablation_kernel_init', 'ablation_padding')
 
 # Name -> first line, title and runs; $NAME stands for what is published of the full-size network of options/NAME.yml
 SMALL_PRESETS = {
@@ -157,18 +172,34 @@ SMALL_PRESETS = {
         'Converse-DnCNN, its twins and DnCNN, narrow, at equal budgets of minutes on a CPU',
         'Gaussian denoising, grey, sigma 25',
         """\
+  held_out:  # no run sees it, nothing was chosen on it
+    Kodak24:
+      type: GaussianNoiseDataset
+      dataroot_gt: datasets/Kodak24/GTmod4
+      prepare: basicsr prepare testset --input FOLDER_OF_KODAK24 --output datasets/Kodak24 --scale 4
+      color: gray
+      sigma: 25
+      io_backend:
+        type: disk
+  reference: [Conv-DnCNN, ConvT-DnCNN]
   seeds: [0, 1, 2]
   runs:
     - label: Converse-DnCNN
       published: $converse_dncnn_gray25
+    - label: Converse-DnCNN, the paper's start
+      network_g: {kernel_init: ~, lam_init: ~}
+      train: {optim_g: {kernel_lr_mult: 1, lam_lr_mult: 1}}
     - label: Conv-DnCNN
-      network_g: {operator: conv}
+      network_g: {operator: conv, kernel_init: ~, lam_init: ~}
+      train: {optim_g: {kernel_lr_mult: 1, lam_lr_mult: 1}}
       published: $conv_dncnn_gray25
     - label: ConvT-DnCNN
-      network_g: {operator: convtranspose}
+      network_g: {operator: convtranspose, kernel_init: ~, lam_init: ~}
+      train: {optim_g: {kernel_lr_mult: 1, lam_lr_mult: 1}}
       published: $convt_dncnn_gray25
     - label: DnCNN
       network_g: {type: DnCNN, num_in_ch: 1, num_out_ch: 1, num_feat: 32, num_layer: 8, norm: bn}
+      train: {optim_g: {kernel_lr_mult: 1, lam_lr_mult: 1}}
       published: $dncnn_gray25
 """,
     ),
@@ -179,7 +210,7 @@ SMALL_PRESETS = {
   seeds: [0]
   runs:
     - label: softmax
-      experiment: small_ablation_default  # trained once for all ablations
+      experiment: small_ablation_default  # trained once for both ablations
     - label: normal
       network_g: {kernel_init: normal}
     - label: uniform
@@ -193,7 +224,7 @@ SMALL_PRESETS = {
   seeds: [0]
   runs:
     - label: circular, 4 px
-      experiment: small_ablation_default  # trained once for all ablations
+      experiment: small_ablation_default  # trained once for both ablations
     - label: circular, 2 px
       network_g: {padding: 2}
     - label: reflect, 4 px
@@ -215,7 +246,7 @@ SMALL_PRESETS = {
     - label: 3 x 3
       network_g: {kernel_size: 3}
     - label: 5 x 5
-      experiment: small_ablation_default  # trained once for all ablations
+      experiment: small_ablation_recommended  # trained once for both ablations
     - label: 7 x 7
       network_g: {kernel_size: 7}
     - label: 9 x 9
@@ -228,16 +259,16 @@ SMALL_PRESETS = {
         """\
   seeds: [0]
   runs:
-    - label: zero bias (lam 0.00013)
-      experiment: small_ablation_default  # trained once for all ablations
     - label: lam 0.5
       network_g: {lam_init: 0.5}
     - label: lam 0.1
-      network_g: {lam_init: 0.1}
+      experiment: small_ablation_recommended  # trained once for both ablations
     - label: lam 0.01
       network_g: {lam_init: 0.01}
     - label: lam 0.001
       network_g: {lam_init: 0.001}
+    - label: zero logit (lam 0.00013)
+      network_g: {lam_init: ~}
 """,
     ),
 }
@@ -252,7 +283,16 @@ def small_file(name: str) -> str:
     rows = TABLES['dncnn'].items()
     published = {row: f'{{psnr: {of.psnr["Set12"]:.2f}, parameters: {of.parameters}}}' for row, of in rows}
     compare = Template(compare).substitute(published).rstrip('\n')
-    return template.substitute(header=header, name=f'small_{name}', title=title, iterations=iterations, compare=compare)
+    of_the_paper = name in FROM_THE_PAPER
+    return template.substitute(
+        header=header,
+        name=f'small_{name}',
+        title=title,
+        start='' if of_the_paper else RECOMMENDED,
+        rates='' if of_the_paper else RATES,
+        iterations=iterations,
+        compare=compare,
+    )
 
 
 def lines(options: dict[str, object]) -> str:
@@ -263,8 +303,11 @@ def lines(options: dict[str, object]) -> str:
 def training_file(row: Row) -> str:
     """The option file that trains a row."""
     template = Template((TEMPLATES / f'{row.table}_train.yml').read_text(encoding='utf-8'))
-    has_blocks = row.network['type'] != 'ConverseUpSRResNet'
-    network = lines(row.network) + (START if has_blocks and row.network.get('operator') == 'converse' else '')
+    network = lines(row.network)
+    if row.network.get('operator') == 'converse' and row.network['type'] in SHORT_STARTS:
+        rates, start = SHORT_STARTS[row.network['type']]
+        network += f'  # For a training of some thousand iterations (docs/training.md), with {rates} in optim_g:\n'
+        network += ''.join(f'  # {line}\n' for line in start)
     return template.substitute(name=row.name, title=row.title, published=row.published, network=network)
 
 

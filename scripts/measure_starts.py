@@ -39,14 +39,13 @@ CHANNELS = 256
 KERNEL_SIZE = 5
 GRID = 40
 
-# Name -> file of options/small, label of its run there, of its twin's, and what the recommended start adds
+# Name -> file of options/small, label of its run there, of its twin's
 NETWORKS = {
-    'Converse-DnCNN': ('denoise', 'Converse-DnCNN', 'Conv-DnCNN', {}),
-    'Converse-SRResNet': ('srresnet_x4', 'Converse-SRResNet', 'Conv-SRResNet', {'up_kernel_init': 'unit_normal'}),
-    'ConverseNet': ('deblur', 'ConverseNet (blind)', 'ConvNet (blind)', {}),
-    'Converse-USRNet': ('deblur', 'Converse-USRNet', 'Conv-USRNet', {'data_lam_init': RECOMMENDED_LAM_INIT}),
+    'Converse-DnCNN': ('denoise', 'Converse-DnCNN', 'Conv-DnCNN'),
+    'Converse-SRResNet': ('srresnet_x4', 'Converse-SRResNet', 'Conv-SRResNet'),
+    'ConverseNet': ('deblur', 'ConverseNet (blind)', 'ConvNet (blind)'),
+    'Converse-USRNet': ('deblur', 'Converse-USRNet', 'Conv-USRNet'),
 }
-RECOMMENDED = {'kernel_init': 'gabor', 'lam_init': RECOMMENDED_LAM_INIT}
 PAPERS, OURS = "the paper's start", 'recommended start'
 WEIGHTS = {
     'Converse-DnCNN': 'converse_dncnn.pth',
@@ -95,16 +94,11 @@ def laws() -> Iterator[tuple[Any, ...]]:
 
 
 def run_of(network: str, start: str | None) -> Run:
-    """The first seed's run of a network of options/small with a start, or of its twin."""
-    file, label, twin_label, further = NETWORKS[network]
+    """The first seed's run of a network of options/small from a start, or of its twin."""
+    file, label, twin_label = NETWORKS[network]
+    wanted = {OURS: label, PAPERS: f'{label}, {PAPERS}', None: twin_label}[start]
     comparison = read_comparison(str(ROOT / 'options' / 'small' / f'{file}.yml'))
-    run = next(run for run in comparison.runs if run.label == (label if start else twin_label))
-    section = run.option_file.options['network_g']
-    for name in (*RECOMMENDED, *further):
-        section.pop(name, None)
-    if start == OURS:
-        section.update(RECOMMENDED, **further)
-    return run
+    return next(run for run in comparison.runs if run.label == wanted)
 
 
 def stages(network: str, model_zoo: Path | None) -> Iterator[tuple[str, nn.Module]]:

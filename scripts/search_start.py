@@ -95,6 +95,11 @@ def zero_insertion(kernels: torch.Tensor) -> torch.Tensor:
     return result
 
 
+def small_normal(norm: float) -> Law:
+    """Normal draws of a norm about lam: |K|^2 is small against lam, and the filter close to 1 + conj(K) / lam."""
+    return lambda kernels: norm * unit_normal(kernels)
+
+
 def _unit(kernels: torch.Tensor) -> torch.Tensor:
     return kernels / kernels.square().sum((-2, -1), keepdim=True).sqrt()
 
@@ -252,6 +257,39 @@ CANDIDATES = {
         "Gabor of norm 0.5, lam 0.1, lam's logit at 10 times the rate",
         kernel=lambda kernels: 0.5 * gabor(kernels),
         lam_lr=10,
+    ),
+    'small_normal_lam_0.1_kernel_lr_0.1': _at_0_1(
+        'normal of norm 0.1, lam 0.1, kernels at 0.1 times the rate', kernel=small_normal(0.1), kernel_lr=0.1
+    ),
+    'small_normal_lam_0.1_lam_lr_10_kernel_lr_0.3': _at_0_1(
+        "normal of norm 0.1, lam 0.1, lam's logit at 10 times the rate, kernels at 0.3 times the rate",
+        kernel=small_normal(0.1),
+        lam_lr=10,
+        kernel_lr=0.3,
+    ),
+    'small_normal_lam_0.1_kernel_lr_0.3': _at_0_1(
+        'normal of norm 0.1, lam 0.1, kernels at 0.3 times the rate', kernel=small_normal(0.1), kernel_lr=0.3
+    ),
+    'small_normal_lam_0.1_lam_lr_10_kernel_lr_0.1': _at_0_1(
+        "normal of norm 0.1, lam 0.1, lam's logit at 10 times the rate, kernels at 0.1 times the rate",
+        kernel=small_normal(0.1),
+        lam_lr=10,
+        kernel_lr=0.1,
+    ),
+    'small_normal_lam_0.1_kernel_lr_0.1_up_normal': _at_0_1(
+        'normal of norm 0.1, lam 0.1, kernels at 0.1 times the rate; upsamplers: normal of norm 1',
+        kernel=small_normal(0.1),
+        kernel_lr=0.1,
+        up_kernel=unit_normal,
+    ),
+    'small_normal_lam_0.1_kernel_lr_0.1_data_lam_0.1': _at_0_1(
+        'normal of norm 0.1, lam 0.1, kernels at 0.1 times the rate; data step: lam 0.1',
+        kernel=small_normal(0.1),
+        kernel_lr=0.1,
+        data_lam=0.1,
+    ),
+    'small_normal_lam_0.3_kernel_lr_0.3': Candidate(
+        'normal of norm 0.3, lam 0.3, kernels at 0.3 times the rate', kernel=small_normal(0.3), lam=0.3, kernel_lr=0.3
     ),
     'gabor_lam_0.1_lam_lr_10_up_normal': _at_0_1(
         "Gabor of norm 1, lam 0.1, lam's logit at 10 times the rate; upsamplers: normal of norm 1",

@@ -1,6 +1,5 @@
 """Put the tables of one comparison together whose runs were trained on several machines."""
 
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,7 +52,7 @@ def merge_tables(comparison: Comparison, folders: Sequence[Path], output: Path) 
     output.mkdir(parents=True, exist_ok=True)
     for path in next(filter(None, (pictures_of(comparison.name, folder) for folder in folders)), []):
         if path.resolve().parent != output.resolve():
-            shutil.copyfile(path, output / path.name)
+            atomic.write_bytes(output / path.name, path.read_bytes())
     curves = [line for key in keys for line in runs[key].curves]
     atomic.write_text(output / f'{comparison.name}_curves.csv', csv_text([CURVE_COLUMNS, *curves]))
     lines = [runs[key].line for key in keys]

@@ -97,8 +97,8 @@ class Converse2D(nn.Module):
         padding_mode: 'circular', 'constant' (zeros), 'reflect' or 'replicate'.
         eps: Lower bound of lam.
         kernel_init: Initial kernels: 'softmax' over the taps of standard normal draws (positive, with sum 1), the
-            'normal' draws themselves, 'unit_normal' draws scaled to a norm of 1, 'uniform' draws from [0, 1), or
-            'gabor' waves of norm 1.
+            'normal' draws themselves, 'unit_normal' and 'small_normal' draws scaled to a norm of 1 and 0.1, 'uniform'
+            draws from [0, 1), or 'gabor' waves of norm 1.
         lam_init: Initial lam, between ``eps`` and 1 + ``eps``; None for that of a zero ``bias``, the paper's.
 
     Attributes:

@@ -9,6 +9,8 @@ import torch
 LAM_LOGIT_SHIFT = 9.0
 # A filter's gain is at most (1 + sqrt(1 + 1 / lam)) / 2, whatever its kernel: 2.2 here, 44 from a zero logit.
 RECOMMENDED_LAM_INIT = 0.1
+# Norm of kernels that leave a filter of that lam nearly linear in its kernel.
+SMALL_NORM = RECOMMENDED_LAM_INIT
 # Standard deviation of the Gaussian under which Gabor kernels lie, pixels.
 GABOR_SIGMA = 1.5
 
@@ -24,6 +26,14 @@ def softmax(kernels: torch.Tensor) -> torch.Tensor:
 def unit_normal(kernels: torch.Tensor) -> torch.Tensor:
     """Normal draws scaled to a norm of 1: kernels of any sum, so that upsamplers tell the places of a block apart."""
     return _unit(torch.randn_like(kernels))
+
+
+def small_normal(kernels: torch.Tensor) -> torch.Tensor:
+    """Normal draws scaled to a norm of 0.1, for a lam of 0.1.
+
+    |K|^2 is small against lam, and the filter close to 1 + conj(K) / lam: a random convolution beside the identity.
+    """
+    return SMALL_NORM * unit_normal(kernels)
 
 
 def gabor(kernels: torch.Tensor) -> torch.Tensor:
@@ -46,6 +56,7 @@ def _unit(kernels: torch.Tensor) -> torch.Tensor:
 KERNEL_LAWS: Mapping[str, KernelLaw] = {
     'gabor': gabor,
     'normal': torch.randn_like,
+    'small_normal': small_normal,
     'softmax': softmax,
     'uniform': torch.rand_like,
     'unit_normal': unit_normal,

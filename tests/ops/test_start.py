@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from converse_basicsr.ops import Converse2D
 from converse_basicsr.ops.start import KERNEL_LAWS, RECOMMENDED_LAM_INIT, initial_logit, lam_of
@@ -51,6 +52,17 @@ def test_unit_normal_kernels_have_a_norm_of_1_and_any_sum() -> None:
     kernels = Converse2D(200, 200, 2, scale=2, kernel_init='unit_normal').weight
     torch.testing.assert_close(kernels.square().sum((-2, -1)), torch.ones(1, 200))
     assert abs(kernels.sum((-2, -1)).mean()) < 0.3 < kernels.sum((-2, -1)).std()
+
+
+def test_small_normal_kernels_start_a_convolution_beside_the_identity() -> None:
+    torch.manual_seed(7)
+    layer = Converse2D(50, 50, 5, kernel_init='small_normal', lam_init=RECOMMENDED_LAM_INIT).double()
+    torch.testing.assert_close(layer.weight.square().sum((-2, -1)).sqrt(), torch.full((1, 50), 0.1).double())
+    x = torch.rand(2, 50, 12, 9).double()
+    correlated = F.conv2d(F.pad(x, (2, 2, 2, 2), 'circular'), layer.weight.transpose(0, 1), groups=50)
+    linear = x + correlated / RECOMMENDED_LAM_INIT
+    error = (layer(x) - linear).square().mean() / (linear - x).square().mean()
+    assert error < 0.2, 'what is left is of the order |K|^2 / lam'
 
 
 @pytest.mark.parametrize('size', [1, 2, 3, 5, 8, (3, 7)])

@@ -105,7 +105,7 @@ def test_weights_of_the_original_fit_but_for_the_exchanged_parts(
         (True, 'must be a section of'),
         ({'upsample': False, 'depthwise': True}, 'EDSR has no depthwise convolution'),
         ({'upsample': 'yes'}, "upsample must be true or false, got 'yes'"),
-        ({'kernel_init': 'ones'}, "kernel_init must be one of ['gabor', 'normal', 'softmax', "),
+        ({'kernel_init': 'ones'}, "kernel_init must be one of ['gabor', 'normal', 'small_normal', "),
         ({'kernel_init': ['softmax']}, 'kernel_init must be one of'),
         ({'lam_init': 0}, 'lam_init must be between eps (1e-05) and 1 + eps, got 0'),
         ({'lam_init': '0.1'}, "got '0.1'"),
