@@ -46,20 +46,25 @@ def test_the_small_comparisons_are_plans(name: str) -> None:
         assert options.pop('name').startswith('small_')
         options.pop('network_g')
         options['train'] = copy.deepcopy(options['train'])
-        options['train']['optim_g'].pop('lam_lr_mult', None)  # twins have no lam
+        rates = {name: options['train']['optim_g'].pop(name, 1) for name in ('kernel_lr_mult', 'lam_lr_mult')}
+        network = run.option_file.options['network_g']
+        if not network['type'].startswith('Converse') or network.get('operator', 'converse') != 'converse':
+            assert set(rates.values()) == {1}, 'these belong to the start of reverse convolutions'
         fixed.append(options)
     assert all(options == fixed[0] for options in fixed)  # nothing but the network and how it starts differs
     assert options['train']['scheduler']['periods'] == [options['train']['total_iter']]
 
 
-def test_ablations_share_the_run_of_the_default_network() -> None:
-    ablations = [read_comparison(str(SMALL[name])) for name in SMALL if 'ablation' in name]
-    shared = [[run for run in comparison.runs if run.name == 'small_ablation_default_s0'] for comparison in ablations]
-    assert len(shared) == 4
-    assert all(len(runs) == 1 for runs in shared)
-    assert all(runs[0].option_file.options == shared[0][0].option_file.options for runs in shared)
+@pytest.mark.parametrize(
+    ('start', 'kinds'), [('default', ('kernel_init', 'padding')), ('recommended', ('kernel_size', 'lam_init'))]
+)
+def test_ablations_from_one_start_share_the_run_that_changes_nothing(start: str, kinds: tuple[str, str]) -> None:
+    ablations = [read_comparison(str(SMALL[f'small/ablation_{kind}.yml'])) for kind in kinds]
+    name = f'small_ablation_{start}_s0'
+    (first,), (second,) = ([run for run in comparison.runs if run.name == name] for comparison in ablations)
+    assert first.option_file.options == second.option_file.options
     names = [run.name for comparison in ablations for run in comparison.runs]
-    assert len(set(names)) == len(names) - 3  # and nothing else
+    assert len(set(names)) == len(names) - 1  # and nothing else
 
 
 def test_a_run_changes_what_it_names(comparison: dict[str, Any]) -> None:
