@@ -4,6 +4,7 @@ Everything is fetched and built in a temporary folder first; the environment is 
 that Ctrl-C does not cut short.
 """
 
+import contextlib
 import importlib
 import sys
 import sysconfig
@@ -58,11 +59,11 @@ def set_up(*, source: Path | None = None, keep: Path | None = None, dry_run: boo
         lines = [] if keep is None else [_kept(built, keep)]
         if found is not None:
             return [*lines, f'BasicSR is installed, and used as it is: {found}']
-        if dry_run:
-            return [*lines, *_install(built, installer, work, dry_run=True)]
         # Jobs of a cluster that share an environment may all begin with `basicsr setup`.
-        with locked(Path(sysconfig.get_path('purelib'), LOCK), f'the environment {distributions.shown(sys.prefix)}'):
-            return [*lines, *_install(built, installer, work, dry_run=False)]
+        place = Path(sysconfig.get_path('purelib'), LOCK)
+        shown = f'the environment {distributions.shown(sys.prefix)}'
+        with contextlib.nullcontext() if dry_run else locked(place, shown):
+            return [*lines, *_install(built, installer, work, dry_run=dry_run)]
 
 
 def _install(built: Path, installer: Installer, work: Path, *, dry_run: bool) -> list[str]:
