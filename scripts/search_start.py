@@ -27,7 +27,7 @@ from converse_basicsr.blocks import DepthwiseConv2d, DepthwiseConvTranspose2d
 from converse_basicsr.compare.curves import read_curves
 from converse_basicsr.evaluation.tables import csv_text, read_rows
 from converse_basicsr.files import atomic
-from converse_basicsr.ops.start import gabor, initial_logit, softmax, unit_normal
+from converse_basicsr.ops.start import gabor, initial_logit, small_normal, softmax, unit_normal
 from converse_basicsr.options.file import OptionFile, read_option_file
 
 TABLE = Path(__file__).resolve().parents[1] / 'docs' / 'training' / 'search.csv'
@@ -54,9 +54,9 @@ def signed_softmax(kernels: torch.Tensor) -> torch.Tensor:
     return softmax(kernels) * torch.randint(0, 2, (1, kernels.shape[1], 1, 1)).mul(2).sub(1)
 
 
-def scaled(factor: float) -> Law:
-    """Softmax kernels times a factor."""
-    return lambda kernels: factor * softmax(kernels)
+def times(factor: float, law: Law) -> Law:
+    """Kernels of a law times a factor."""
+    return lambda kernels: factor * law(kernels)
 
 
 def inverse_blur(low: float, high: float) -> Law:
@@ -93,11 +93,6 @@ def zero_insertion(kernels: torch.Tensor) -> torch.Tensor:
     place = torch.randint(0, kernels[0, 0].numel(), (kernels.shape[1],))
     result.flatten(-2)[0, torch.arange(kernels.shape[1]), place] = -a
     return result
-
-
-def small_normal(norm: float) -> Law:
-    """Normal draws of a norm about lam: |K|^2 is small against lam, and the filter close to 1 + conj(K) / lam."""
-    return lambda kernels: norm * unit_normal(kernels)
 
 
 def _unit(kernels: torch.Tensor) -> torch.Tensor:
@@ -138,6 +133,7 @@ class Candidate:
 
 
 _at_0_1 = functools.partial(Candidate, lam=0.1)
+_small = functools.partial(_at_0_1, kernel=small_normal)
 CANDIDATES = {
     'conv': Candidate('depthwise twin', network={'operator': 'conv'}),
     'convtranspose': Candidate('transposed twin', network={'operator': 'convtranspose'}),
@@ -192,7 +188,7 @@ CANDIDATES = {
     'signed_lam_0.1_lam_lr_10': _at_0_1(
         "softmax with random signs, lam 0.1, lam's logit at 10 times the rate", kernel=signed_softmax, lam_lr=10
     ),
-    'scaled_3_lam_0.9': Candidate('3 softmax, lam 0.9', kernel=scaled(3), lam=0.9),
+    'scaled_3_lam_0.9': Candidate('3 softmax, lam 0.9', kernel=times(3, softmax), lam=0.9),
     'unit_normal_lam_0.1': _at_0_1('normal of norm 1, lam 0.1', kernel=unit_normal),
     'orthogonal_lam_0.1': _at_0_1('orthonormal, lam 0.1', kernel=orthogonal),
     'gabor_lam_0.1': _at_0_1('Gabor of norm 1, lam 0.1', kernel=gabor),
@@ -255,41 +251,40 @@ CANDIDATES = {
     ),
     'gabor_0.5_lam_0.1_lam_lr_10': _at_0_1(
         "Gabor of norm 0.5, lam 0.1, lam's logit at 10 times the rate",
-        kernel=lambda kernels: 0.5 * gabor(kernels),
+        kernel=times(0.5, gabor),
         lam_lr=10,
     ),
-    'small_normal_lam_0.1_kernel_lr_0.1': _at_0_1(
-        'normal of norm 0.1, lam 0.1, kernels at 0.1 times the rate', kernel=small_normal(0.1), kernel_lr=0.1
+    'small_normal_lam_0.1_kernel_lr_0.1': _small(
+        'normal of norm 0.1, lam 0.1, kernels at 0.1 times the rate', kernel_lr=0.1
     ),
-    'small_normal_lam_0.1_lam_lr_10_kernel_lr_0.3': _at_0_1(
+    'small_normal_lam_0.1_lam_lr_10_kernel_lr_0.3': _small(
         "normal of norm 0.1, lam 0.1, lam's logit at 10 times the rate, kernels at 0.3 times the rate",
-        kernel=small_normal(0.1),
         lam_lr=10,
         kernel_lr=0.3,
     ),
-    'small_normal_lam_0.1_kernel_lr_0.3': _at_0_1(
-        'normal of norm 0.1, lam 0.1, kernels at 0.3 times the rate', kernel=small_normal(0.1), kernel_lr=0.3
+    'small_normal_lam_0.1_kernel_lr_0.3': _small(
+        'normal of norm 0.1, lam 0.1, kernels at 0.3 times the rate', kernel_lr=0.3
     ),
-    'small_normal_lam_0.1_lam_lr_10_kernel_lr_0.1': _at_0_1(
+    'small_normal_lam_0.1_lam_lr_10_kernel_lr_0.1': _small(
         "normal of norm 0.1, lam 0.1, lam's logit at 10 times the rate, kernels at 0.1 times the rate",
-        kernel=small_normal(0.1),
         lam_lr=10,
         kernel_lr=0.1,
     ),
-    'small_normal_lam_0.1_kernel_lr_0.1_up_normal': _at_0_1(
+    'small_normal_lam_0.1_kernel_lr_0.1_up_normal': _small(
         'normal of norm 0.1, lam 0.1, kernels at 0.1 times the rate; upsamplers: normal of norm 1',
-        kernel=small_normal(0.1),
         kernel_lr=0.1,
         up_kernel=unit_normal,
     ),
-    'small_normal_lam_0.1_kernel_lr_0.1_data_lam_0.1': _at_0_1(
+    'small_normal_lam_0.1_kernel_lr_0.1_data_lam_0.1': _small(
         'normal of norm 0.1, lam 0.1, kernels at 0.1 times the rate; data step: lam 0.1',
-        kernel=small_normal(0.1),
         kernel_lr=0.1,
         data_lam=0.1,
     ),
     'small_normal_lam_0.3_kernel_lr_0.3': Candidate(
-        'normal of norm 0.3, lam 0.3, kernels at 0.3 times the rate', kernel=small_normal(0.3), lam=0.3, kernel_lr=0.3
+        'normal of norm 0.3, lam 0.3, kernels at 0.3 times the rate',
+        kernel=times(0.3, unit_normal),
+        lam=0.3,
+        kernel_lr=0.3,
     ),
     'gabor_lam_0.1_lam_lr_10_up_normal': _at_0_1(
         "Gabor of norm 1, lam 0.1, lam's logit at 10 times the rate; upsamplers: normal of norm 1",
